@@ -1,0 +1,108 @@
+"""What flows from a dataset to a training step: one ``Sample``, then a ``Batch`` of them.
+
+Shapes: V views, B batch, L tokens, H × W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One item of a dataset, not yet decoded, augmented or tokenised.
+
+    Attributes:
+        image: The encoded file as bytes, which the loader decodes, or a picture that is already drawn.
+        texts: The captions; several captions of one image stand together. Empty where the data has a label only:
+            a text is then made from the class name and a prompt template.
+        label: The class by its index into ``Dataset.classes``; -1 where there is none.
+        key: What the image is called. Samples of one source with equal keys show the same image.
+    """
+
+    image: bytes | Image.Image
+    texts: tuple[str, ...] = ()
+    label: int = UNLABELLED
+    key: str = ""
+
+
+class Skipped(NamedTuple):
+    """A sample that could not be used; another was drawn in its place."""
+
+    number: int
+    source: str
+    key: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """The samples of one step on one rank.
+
+    Attributes:
+        pixels: (V, B, 3, H, W) uint8, one entry per view; floating point is taken as already normalised.
+        tokens: (B, L) int64, padded to the longest text of the batch.
+        mask: (B, L) bool, true at real tokens.
+        labels: (B,) int64, -1 where a sample has no label.
+        groups: (B,) int64, equal for samples that show the same image.
+        numbers: (B,) int64, the sample numbers: the only key to anything random about a sample.
+        keys: The names of the samples, B of them.
+        skipped: Samples whose slots were drawn again while this batch was made.
+        truncated: How many texts were cut at the encoder's context.
+    """
+
+    pixels: Tensor
+    tokens: Tensor
+    mask: Tensor
+    labels: Tensor
+    groups: Tensor
+    numbers: Tensor
+    keys: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
+        """The batch with its tensors on ``device``."""
+        return replace(self, **{name: t.to(device, non_blocking=non_blocking) for name, t in self._tensors()})
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, so that copies to a GPU overlap with compute."""
+        return replace(self, **{name: t.pin_memory() for name, t in self._tensors()})
+
+    def split(self, size: int) -> list[Batch]:
+        """Micro-batches of ``size`` samples in order; skipped and truncated stay with the first.
+
+        A micro-batch keeps only the token columns that its own longest text needs.
+        """
+        parts = []
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            longest = max(1, int(self.mask[rows].sum(dim=1).max()))
+            first = start == 0
+            parts.append(
+                Batch(
+                    pixels=self.pixels[:, rows],
+                    tokens=self.tokens[rows, :longest],
+                    mask=self.mask[rows, :longest],
+                    labels=self.labels[rows],
+                    groups=self.groups[rows],
+                    numbers=self.numbers[rows],
+                    keys=self.keys[rows],
+                    skipped=self.skipped if first else (),
+                    truncated=self.truncated if first else 0,
+                )
+            )
+        return parts
+
+    def _tensors(self) -> list[tuple[str, Tensor]]:
+        return [(f.name, v) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)]

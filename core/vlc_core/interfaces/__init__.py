@@ -1,0 +1,1 @@
+"""What plugins implement: one abstract class to a file."""

@@ -1,0 +1,31 @@
+"""Datasets: numbered samples, with class names where they are labelled."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from vlc_core.batch import Sample
+
+
+class Dataset(ABC):
+    """A source of samples with random access.
+
+    Keyword-only parameters of ``__init__`` are the recipe's options. An instance is pickled into worker processes
+    and must not hold its whole content as Python objects.
+
+    Attributes:
+        classes: The class names that ``Sample.label`` points into; None where samples carry no labels.
+    """
+
+    classes: list[str] | None = None
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample:
+        """Sample ``index``, 0 ≤ index < len.
+
+        Raises:
+            DataError: This sample cannot be read; the loader draws another one in its place.
+        """

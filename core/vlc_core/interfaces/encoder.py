@@ -1,0 +1,99 @@
+"""Encoders: pixels or tokens in, a summary vector and token vectors out.
+
+Shapes: N items, W width, L tokens, H × W pixels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Encoded(NamedTuple):
+    """What an encoder returns.
+
+    Attributes:
+        summary: (N, W), the vector that stands for the whole item; it is projected to the shared space.
+        tokens: (N, L, W), one vector per patch or word, the summary token included where the encoder has one;
+            None where the encoder has no tokens or was told that nobody reads them.
+        mask: (N, L) bool, true at real tokens; None means that all are real.
+    """
+
+    summary: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+
+
+class Encoder(nn.Module, ABC):
+    """Base of the three kinds of encoder.
+
+    Keyword-only parameters of ``__init__`` are the recipe's options.
+
+    Attributes:
+        width: W, the width of ``summary`` and ``tokens``.
+        returns_tokens: Whether anybody reads ``Encoded.tokens``. The framework sets it to False when no objective
+            needs them, and an encoder may then skip what only they need.
+    """
+
+    width: int
+    returns_tokens: bool = True
+
+
+class ImageEncoder(Encoder):
+    """Pixels to vectors.
+
+    Attributes:
+        size: The side in pixels of the square image that the encoder expects.
+        mean: Per channel, subtracted from pixels in 0…1 before they reach ``forward``.
+        std: Per channel, divided by after that.
+    """
+
+    size: int
+    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images
+    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+    @abstractmethod
+    def forward(self, pixels: Tensor) -> Encoded:
+        """Encodes normalised ``pixels`` (N, 3, size, size)."""
+
+
+class Vocabulary(NamedTuple):
+    """What a text encoder must know about its tokenizer: how many ids there are, and which are special."""
+
+    size: int
+    pad: int
+    start: int | None = None
+    end: int | None = None
+    mask: int | None = None
+    unknown: int | None = None
+
+
+class TextEncoder(Encoder):
+    """Tokens to vectors. The first positional parameter of ``__init__`` is the :class:`Vocabulary`.
+
+    Attributes:
+        context: The longest text in tokens, special tokens included; longer ones are cut before they come here.
+    """
+
+    context: int
+    default_tokenizer: ClassVar[str] = "bpe"
+
+    @abstractmethod
+    def forward(self, tokens: Tensor, mask: Tensor) -> Encoded:
+        """Encodes ``tokens`` (N, L) int64 under ``mask`` (N, L) bool, L at most ``context``.
+
+        Real tokens come first, padding after them, and padding never changes the result.
+        """
+
+
+class FusionEncoder(Encoder):
+    """Text and image tokens to vectors that have seen both.
+
+    The two positional parameters of ``__init__`` are the widths of the text and of the image encoder.
+    """
+
+    @abstractmethod
+    def forward(self, text: Encoded, image: Encoded) -> Encoded:
+        """Fuses N texts with N images; both carry tokens. The result has the text's length and mask."""

@@ -1,0 +1,103 @@
+"""Objectives: what a step's features are pulled towards."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from vlc_core.interfaces.encoder import Vocabulary
+
+if TYPE_CHECKING:
+    from vlc_core.step import Step
+
+
+class Term(NamedTuple):
+    """One named part of a loss, as a sum and what it was summed over on this rank.
+
+    The framework divides the sum over all ranks and micro-batches by the count over all of them, so a mean is the
+    same however the batch is cut.
+
+    Attributes:
+        sum: A scalar with gradient.
+        count: How many anchors, tokens or pairs were summed; zero where the batch had none.
+    """
+
+    sum: Tensor
+    count: Tensor | float
+
+
+Scope = Literal["batch", "micro"]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an objective needs of a step. Read before training, to make the step offer it and to refuse what cannot.
+
+    Attributes:
+        views: How many independently augmented views of each image.
+        image_tokens: Whether it reads the image's token vectors.
+        text_tokens: Whether it reads the text's token vectors.
+        labels: Whether samples must carry class labels.
+        scope: ``"batch"`` sees the whole batch of all ranks at once, as contrast must; ``"micro"`` is content with
+            one micro-batch at a time.
+    """
+
+    views: int = 1
+    image_tokens: bool = False
+    text_tokens: bool = False
+    labels: bool = False
+    scope: Scope = "batch"
+
+    def merge(self, other: Needs) -> Needs:
+        """What satisfies both: the most views, every flag that either sets, and the wider scope."""
+        merged = {f.name: max(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != "scope"}
+        scope: Scope = "micro" if self.scope == other.scope == "micro" else "batch"
+        return replace(self, scope=scope, **merged)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What an objective is told about the model it trains.
+
+    Attributes:
+        embed_dim: D, the width of the shared space.
+        image_width: Width of the image encoder's summary and tokens.
+        text_width: Width of the text encoder's summary and tokens.
+        vocabulary: Of the text encoder.
+        classes: The class names of the training data, merged over its sources; empty where it has no labels.
+    """
+
+    embed_dim: int
+    image_width: int
+    text_width: int
+    vocabulary: Vocabulary
+    classes: tuple[str, ...] = ()
+
+
+class Objective(nn.Module, ABC):
+    """A loss over the features of a step.
+
+    The positional parameter of ``__init__`` is the :class:`ModelInfo`; keyword-only ones are the recipe's options.
+    """
+
+    needs: ClassVar[Needs] = Needs()
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__()
+        self.model = model
+
+    @classmethod
+    def requires(cls, options: Mapping[str, Any]) -> Needs:
+        """What it needs under these ``options``; ``cls.needs`` unless overridden."""
+        return cls.needs
+
+    @abstractmethod
+    def forward(self, step: Step) -> Mapping[str, Term] | Tensor:
+        """The named terms of the loss; their quotients are added up.
+
+        A bare scalar is taken as the mean over this rank's samples. The names are the same in every step.
+        """

@@ -1,0 +1,1 @@
+"""The CLIP objective and its recipes for vlc."""
