@@ -1,0 +1,71 @@
+"""From the terms of all objectives to one loss that is the same however the batch is cut.
+
+Every term is a sum and a count on this rank. Its mean is the sum over all ranks and micro-batches divided by the count
+over all of them; data parallelism averages gradients over ranks, so a rank's share of the loss carries the factor world.
+
+Shapes: T terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vlc_core import distributed
+from vlc_core.interfaces.objective import Term
+
+
+class TermName(NamedTuple):
+    """Which term of which objective."""
+
+    objective: str
+    term: str
+
+
+Terms = dict[TermName, Term]
+
+
+def named_terms(objective: str, result: Mapping[str, Term] | Tensor, batch_size: int) -> Terms:
+    """What an objective returned, with full names; a bare scalar is the mean over this rank's samples."""
+    if isinstance(result, Tensor):
+        result = {objective: Term(result.sum() * batch_size, batch_size)}
+    return {TermName(objective, name): Term(*term) for name, term in result.items()}
+
+
+def tally(terms: Terms, device: torch.device) -> Tensor:
+    """Sums and counts (T, 2) of this rank without gradient, in double precision so that counts stay exact."""
+    rows = [
+        torch.stack([torch.as_tensor(x, device=device).detach().double().sum() for x in term]) for term in terms.values()
+    ]
+    return torch.stack(rows) if rows else torch.zeros(0, 2, dtype=torch.float64, device=device)
+
+
+def weighted_loss(terms: Terms, totals: Tensor, weights: Mapping[str, float]) -> Tensor:
+    """This rank's share of the loss, a scalar: Σ weight · sum · world / count over all ranks.
+
+    Args:
+        terms: This rank's terms, with gradient.
+        totals: Sums and counts (T, 2) over all ranks and micro-batches, in the order of ``terms``.
+        weights: Of the objectives, by name.
+    """
+    counts = totals[:, 1].clamp(min=1)
+    loss = totals.new_zeros((), dtype=torch.float32)
+    for (name, term), count in zip(terms.items(), counts, strict=True):
+        factor = weights[name.objective] * distributed.world()
+        loss = loss + term.sum.sum() * (factor / count).to(term.sum.dtype)
+    return loss
+
+
+def report(names: tuple[TermName, ...], totals: Tensor, weights: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of a step from ``totals`` (T, 2): ``loss``, ``loss/OBJECTIVE`` and, of several, ``loss/OBJECTIVE/TERM``."""
+    means = {name: total / max(count, 1.0) for name, (total, count) in zip(names, totals.tolist(), strict=True)}
+    metrics = {"loss": sum(weights[name.objective] * mean for name, mean in means.items())}
+    for objective in dict.fromkeys(name.objective for name in names):
+        own = {name.term: mean for name, mean in means.items() if name.objective == objective}
+        metrics[f"loss/{objective}"] = sum(own.values())
+        if len(own) > 1:
+            metrics |= {f"loss/{objective}/{term}": mean for term, mean in own.items()}
+    return metrics

@@ -1,0 +1,98 @@
+"""A tower is an encoder and the projection of its summary to the shared space; a model has two of them.
+
+Shapes: N items, W encoder width, D embedding width, L tokens.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlc_core.interfaces.encoder import Encoded, Encoder, ImageEncoder, TextEncoder
+from vlc_core.temperature import Temperature
+
+
+class Features(NamedTuple):
+    """What a tower gives.
+
+    Attributes:
+        embed: (N, D) float32, rows of length one.
+        summary: (N, W), before the projection.
+        tokens: (N, L, W) or None.
+        mask: (N, L) bool or None.
+    """
+
+    embed: Tensor
+    summary: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+
+
+def unit(x: Tensor) -> Tensor:
+    """Rows of length one in float32, whatever the precision of the encoder."""
+    return F.normalize(x.float(), dim=-1)
+
+
+def projection(width: int, embed_dim: int) -> nn.Linear:
+    """A linear head without bias; standard deviation width^-½ keeps the variance, as in CLIP."""
+    head = nn.Linear(width, embed_dim, bias=False)
+    nn.init.normal_(head.weight, std=width**-0.5)
+    return head
+
+
+class Tower(nn.Module):
+    """An encoder and its head."""
+
+    def __init__(self, encoder: Encoder, embed_dim: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = projection(encoder.width, embed_dim)
+
+    def project(self, encoded: Encoded) -> Features:
+        """The encoder's result with the embedding of its summary."""
+        return Features(unit(self.head(encoded.summary)), *encoded)
+
+
+class ImageTower(Tower):
+    """Pixels to features; normalises uint8 pixels on the device that encodes them."""
+
+    encoder: ImageEncoder
+
+    def __init__(self, encoder: ImageEncoder, embed_dim: int) -> None:
+        super().__init__(encoder, embed_dim)
+        mean, std = (torch.tensor(x).view(3, 1, 1) for x in (encoder.mean, encoder.std))
+        # (x/255 − mean)/std as one multiply and one subtract. Not saved: they belong to the encoder's definition.
+        self.register_buffer("gain", 1 / (255 * std), persistent=False)
+        self.register_buffer("offset", mean / std, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Features:
+        """Features of ``pixels`` (N, 3, H, W): uint8, or floating point that is already normalised."""
+        if not pixels.is_floating_point():
+            pixels = pixels.float().mul_(self.gain).sub_(self.offset)
+        return self.project(self.encoder(pixels))
+
+
+class TextTower(Tower):
+    """Tokens to features."""
+
+    encoder: TextEncoder
+
+    def __init__(self, encoder: TextEncoder, embed_dim: int) -> None:
+        super().__init__(encoder, embed_dim)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Features:
+        """Features of ``tokens`` (N, L) int64 under ``mask`` (N, L) bool."""
+        return self.project(self.encoder(tokens, mask))
+
+
+class Towers(nn.Module):
+    """The two towers and the temperature: the part of a model that is used after training."""
+
+    def __init__(self, image: ImageTower, text: TextTower, temperature: Temperature) -> None:
+        super().__init__()
+        self.image = image
+        self.text = text
+        self.temperature = temperature
