@@ -1,0 +1,36 @@
+"""CLIP's loss as a function (Radford et al. 2021, arXiv 2103.00020, figure 3).
+
+Shapes: B this rank's pairs, D embedding width.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vlc_core.contrast import pair_losses
+from vlc_core.distributed import row_counts, world
+
+
+def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor, *, gather: bool = False) -> Tensor:
+    """½ · [cross entropy of image → text + cross entropy of text → image], the mean over the batch.
+
+    Args:
+        image: (B, D) image embeddings, rows of unit length.
+        text: (B, D) text embeddings, rows of unit length; row i belongs to image i.
+        logit_scale: What similarities are multiplied with, already exponentiated; a scalar or of shape (1,).
+        gather: Take the keys from all ranks. The mean of the results over ranks is then the loss of the whole batch,
+            and gradients averaged over ranks are its gradients, ranks of different B included.
+
+    Returns:
+        A scalar.
+    """
+    total = clip_sum(image, text, logit_scale, gather=gather)
+    if not gather:
+        return total / image.shape[0]
+    return total * (world() / sum(row_counts(image)))
+
+
+def clip_sum(image: Tensor, text: Tensor, logit_scale: Tensor, *, gather: bool = False) -> Tensor:
+    """As :func:`clip_loss`, but summed over this rank's B pairs instead of averaged over all."""
+    image_to_text_B, text_to_image_B = pair_losses(image, text, logit_scale, gather=gather)
+    return (image_to_text_B.sum() + text_to_image_B.sum()) / 2
