@@ -1,0 +1,47 @@
+"""What this plugin offers: names and import strings only, so that listing it loads no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlc_core import hookimpl
+
+if TYPE_CHECKING:
+    from vlc_core.registry import Registrar
+
+HERE = "vlc_plugin_encoders"
+
+
+@hookimpl
+def vlc_register(registry: Registrar) -> None:
+    """Registers encoders and tokenizers."""
+    registry.image_encoder(
+        "vit",
+        f"{HERE}.vit:VisionTransformer",
+        summary="Vision transformer of any size",
+        source="ViT, ICLR 2021",
+    )
+    registry.text_encoder(
+        "text-transformer",
+        f"{HERE}.text_transformer:TextTransformer",
+        summary="Transformer over tokens, causal or not, pooled at the end, the start or the mean",
+        source="CLIP, ICML 2021",
+    )
+    registry.tokenizer(
+        "word", f"{HERE}.tokenizers.word:WordTokenizer", summary="One id per word of the captions"
+    )
+    registry.tokenizer(
+        "bpe",
+        f"{HERE}.tokenizers.bpe:BytePairTokenizer",
+        summary="Byte-level byte-pair encoding trained on the captions",
+        source="GPT-2, 2019",
+    )
+    registry.tokenizer(
+        "unigram",
+        f"{HERE}.tokenizers.unigram:UnigramTokenizer",
+        summary="Unigram language model pieces trained on the captions",
+        source="SentencePiece, EMNLP 2018",
+    )
+    registry.tokenizer(
+        "file", f"{HERE}.tokenizers.file:FileTokenizer", summary="A tokenizer.json, or CLIP's own byte pairs"
+    )

@@ -1,0 +1,125 @@
+"""The text transformer.
+
+Shapes: N texts, L tokens, W width.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, final
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from vlc_core.errors import RecipeError
+from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
+from vlc_plugin_encoders.transformer import Activation, Block, heads_for, select
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@final
+class TextTransformer(TextEncoder):
+    """A transformer over token ids: CLIP's by default, BERT-like with ``causal: false`` and ``pool: first``.
+
+    Source: Radford et al., ICML 2021, section 2.4.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        width: Positive = 512,
+        depth: Positive = 12,
+        heads: Positive | None = None,
+        context: Annotated[int, Field(ge=3)] = 77,
+        mlp_ratio: Annotated[float, Field(gt=0)] = 4.0,
+        causal: bool = True,
+        pool: Literal["end", "first", "mean"] = "end",
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        activation: Activation = "gelu",
+    ) -> None:
+        """Builds the tower.
+
+        Args:
+            vocabulary: Of the tokenizer.
+            width: Channels of a token.
+            depth: Blocks.
+            heads: Attention heads; by default one per 64 channels.
+            context: The longest text in tokens, start and end included.
+            mlp_ratio: Hidden width of the MLP over ``width``.
+            causal: Whether a token sees only those before it.
+            pool: Which token summarises the text: its last, its first, or the mean of all.
+            dropout: Of attention weights and of what each layer adds, in training.
+            activation: Of the MLP; CLIP's own weights need ``quick_gelu``.
+
+        Raises:
+            RecipeError: ``heads`` do not divide ``width``, or a causal tower is pooled at its first token.
+        """
+        super().__init__()
+        if causal and pool == "first":
+            raise RecipeError(
+                "In a causal text encoder the first token sees no other; set pool: end or causal: false."
+            )
+        self.context, self.width, self.pool, self.causal = context, width, pool, causal
+        heads = heads_for(width, heads)
+        self.token_embed = nn.Embedding(vocabulary.size, width)
+        self.positions = nn.Parameter(torch.empty(context, width))
+        self.blocks = nn.ModuleList(
+            Block(
+                width,
+                heads,
+                depth=depth,
+                mlp_ratio=mlp_ratio,
+                dropout=dropout,
+                activation=activation,
+                causal=causal,
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self._initialise()
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Encoded:
+        """Encodes ``tokens`` (N, L) under ``mask`` (N, L), without work on columns of padding."""
+        length = tokens.shape[1]
+        tokens_NL, mask_NL = trim(tokens, mask)
+        last_N = mask_NL.sum(dim=1).clamp(min=1) - 1
+        # A text without a token would leave softmax nothing to sum over: its first place stands for it.
+        seen_NL = mask_NL | (torch.arange(mask_NL.shape[1], device=mask.device) == 0)
+        x_NLW = self.token_embed(tokens_NL) + self.positions[: tokens_NL.shape[1]]
+        for block in self.blocks[:-1]:
+            x_NLW = block(x_NLW, seen_NL)
+        query = None if self.returns_tokens or self.pool == "mean" else self._pooled(last_N)
+        x_NLW = self.norm(self.blocks[-1](x_NLW, seen_NL, query))
+        summary_NW = x_NLW[:, 0] if query is not None else self._summary(x_NLW, seen_NL, last_N)
+        if not self.returns_tokens:
+            return Encoded(summary_NW)
+        return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
+
+    def _pooled(self, last_N: Tensor) -> Tensor | slice:
+        return slice(0, 1) if self.pool == "first" else last_N
+
+    def _summary(self, x_NLW: Tensor, seen_NL: Tensor, last_N: Tensor) -> Tensor:
+        if self.pool == "mean":
+            weights_NL1 = seen_NL.unsqueeze(-1).to(x_NLW.dtype)
+            return (x_NLW * weights_NL1).sum(dim=1) / weights_NL1.sum(dim=1)
+        return select(x_NLW, self._pooled(last_N))[:, 0]
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        nn.init.normal_(self.token_embed.weight, std=0.02)
+        nn.init.normal_(self.positions, std=0.01)
+
+
+def trim(tokens_NL: Tensor, mask_NL: Tensor) -> tuple[Tensor, Tensor]:
+    """Leaves out columns that are padding in every row.
+
+    Only on the CPU: a GPU would have to stop and tell how long the longest text is, which costs more than it
+    saves.
+    """
+    if mask_NL.device.type != "cpu":
+        return tokens_NL, mask_NL
+    longest = max(1, int(mask_NL.sum(dim=1).max()))
+    return tokens_NL[:, :longest], mask_NL[:, :longest]

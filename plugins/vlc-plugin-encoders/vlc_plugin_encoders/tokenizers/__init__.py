@@ -1,0 +1,1 @@
+"""Tokenizers: trained on a run's captions, or read from files."""

@@ -1,0 +1,160 @@
+"""The transformer block that the image and the text encoder share.
+
+Shapes: N items, L tokens, W width, H heads, Q queries (L of them, or only the pooled one).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vlc_core.errors import RecipeError
+
+Activation = Literal["gelu", "quick_gelu"]
+
+
+def heads_for(width: int, heads: int | None) -> int:
+    """The number of heads: ``heads``, or by default one per 64 channels (per 32 in narrow models).
+
+    Raises:
+        RecipeError: The heads do not divide the width.
+    """
+    if heads is None:
+        heads = max(1, width // (64 if width >= 192 else 32))
+        while width % heads:
+            heads -= 1
+    if width % heads:
+        raise RecipeError(
+            f"A width of {width} is not divisible by {heads} heads; choose heads that divide it."
+        )
+    return heads
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused projection of queries, keys and values.
+
+    The projection's weights are parameters of this very module, not of a child: under ZeRO-3 a parameter may
+    be read only in the forward pass of its own module, and a pooled query needs a part of it.
+    """
+
+    def __init__(self, width: int, heads: int, *, dropout: float, causal: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.causal = causal
+        self.qkv_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.qkv_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x_NLW: Tensor, mask_NL: Tensor | None, query_NQW: Tensor | None) -> Tensor:
+        """Attends from every token, or ``query_NQW`` alone, to those that ``mask_NL`` shows: (N, Q, W)."""
+        causal = self.causal and query_NQW is None
+        q_NHQd, k_NHLd, v_NHLd = self._project(x_NLW, query_NQW)
+        attended_NHQd = F.scaled_dot_product_attention(
+            q_NHQd,
+            k_NHLd,
+            v_NHLd,
+            attn_mask=None if mask_NL is None or causal else mask_NL[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=causal,
+        )
+        out: Tensor = self.out(attended_NHQd.transpose(1, 2).flatten(2))
+        return out
+
+    def _project(self, x_NLW: Tensor, query_NQW: Tensor | None) -> tuple[Tensor, ...]:
+        if query_NQW is None:
+            return self._split(F.linear(x_NLW, self.qkv_weight, self.qkv_bias), 3)
+        width = x_NLW.shape[-1]
+        query = F.linear(query_NQW, self.qkv_weight[:width], self.qkv_bias[:width])
+        both = F.linear(x_NLW, self.qkv_weight[width:], self.qkv_bias[width:])
+        return *self._split(query, 1), *self._split(both, 2)
+
+    def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        number, length, width = x.shape
+        split = x.view(number, length, parts, self.heads, width // (parts * self.heads))
+        return split.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with an activation between; ``quick_gelu`` is x·sigmoid(1.702 x)."""
+
+    def __init__(self, width: int, hidden: int, *, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (…, W) to (…, W)."""
+        hidden = self.up(x)
+        hidden = F.gelu(hidden) if self.activation == "gelu" else hidden * torch.sigmoid(1.702 * hidden)
+        out: Tensor = self.down(hidden)
+        return out
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP, each with a residual, initialised as CLIP's are.
+
+    Standard deviations in a tower of ``depth`` blocks: W^-1/2 for queries, keys and values, (2W)^-1/2 for the
+    way up, and W^-1/2 (2 depth)^-1/2 for the two layers that write into the residual stream, so that its
+    variance does not grow with depth; biases zero. Source: Radford et al., ICML 2021, and the released model;
+    the last is GPT-2's.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        depth: int,
+        mlp_ratio: float,
+        dropout: float,
+        activation: Activation,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout=dropout, causal=causal)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = Mlp(width, round(width * mlp_ratio), activation=activation)
+        self._initialise(width, depth)
+
+    def forward(
+        self, x_NLW: Tensor, mask_NL: Tensor | None = None, query: Tensor | slice | None = None
+    ) -> Tensor:
+        """The tokens after this block.
+
+        Args:
+            x_NLW: All tokens.
+            mask_NL: True at tokens that may be attended to; None for all.
+            query: The only tokens that are read afterwards, as a slice of L or one index per item (N,);
+                the result is then theirs alone, (N, Q, W).
+        """
+        normed_NLW = self.attention_norm(x_NLW)
+        query_NQW = None if query is None else select(normed_NLW, query)
+        x_NQW = x_NLW if query is None else select(x_NLW, query)
+        x_NQW = x_NQW + self._drop(self.attention(normed_NLW, mask_NL, query_NQW))
+        return x_NQW + self._drop(self.mlp(self.mlp_norm(x_NQW)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.training and self.dropout > 0 else x
+
+    def _initialise(self, width: int, depth: int) -> None:
+        residual = width**-0.5 * (2 * depth) ** -0.5
+        nn.init.normal_(self.attention.qkv_weight, std=width**-0.5)
+        nn.init.normal_(self.attention.out.weight, std=residual)
+        nn.init.normal_(self.mlp.up.weight, std=(2 * width) ** -0.5)
+        nn.init.normal_(self.mlp.down.weight, std=residual)
+        for layer in (self.attention.out, self.mlp.up, self.mlp.down):
+            nn.init.zeros_(layer.bias)
+
+
+def select(x_NLW: Tensor, query: Tensor | slice) -> Tensor:
+    """The tokens at ``query``, a slice of L or one index per item (N,), as (N, Q, W)."""
+    if isinstance(query, slice):
+        return x_NLW[:, query]
+    return x_NLW[torch.arange(x_NLW.shape[0], device=x_NLW.device), query].unsqueeze(1)
