@@ -1,0 +1,112 @@
+"""Image files to RGB pictures, and pictures to the square that an evaluation sees."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from vlc_core.errors import DataError
+
+MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb: 256 MB at 24 bits
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(image: bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in RGB, upright, its transparent parts on white, the first frame of several.
+
+    Args:
+        image: An encoded file, or a picture that is already drawn.
+        max_pixels: Files whose header declares more are refused before anything is decoded.
+
+    Raises:
+        DataError: The file is no image, is cut short or broken, or declares too many pixels. The message is
+            a clause.
+    """
+    if isinstance(image, Image.Image):
+        return _rgb(image)
+    if not image:
+        raise DataError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; what matters is raised below
+            return _decode(image, max_pixels)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"the file is not an image{_looks_like(image)}") from error
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise DataError(f"its header declares more than {max_pixels} pixels") from error
+    except Exception as error:  # Pillow's format readers raise almost anything on broken files
+        raise DataError(f"the image is broken: {error or type(error).__name__}") from error
+
+
+def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """The centre of an RGB picture after its shorter side is resized to ``size``: (size, size, 3) uint8.
+
+    Bicubic with antialiasing. Only the kept window is computed, so a very long picture costs no more than a
+    square.
+    """
+    width, height = image.size
+    short, long = min(width, height), max(width, height)
+    scaled = size * long // short
+    start = round((scaled - size) / 2) * long / scaled
+    stop = start + size * long / scaled
+    box = (
+        (start, 0.0, min(stop, width), height) if width >= height else (0.0, start, width, min(stop, height))
+    )
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
+def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    with Image.open(BytesIO(data)) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise DataError(f"its header declares {width} × {height} pixels, more than {max_pixels}")
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        picture = _rgb(image)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # broken metadata does not make the pixels wrong
+        return 1
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if image.mode == "F":
+        raise DataError("its pixels are floating-point numbers without a stated range")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _looks_like(data: bytes) -> str:
+    head = data[:256].lstrip().lower()
+    return " but a web page" if head.startswith((b"<!doctype", b"<html", b"<?xml")) else ""

@@ -1,0 +1,148 @@
+"""The batches of a run in order, made ahead of time by worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from vlc_core.batch import Batch
+from vlc_core.errors import DataError, VlcError
+from vlc_core.loading.make import BatchMaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Iterates over the batches of steps ``start_step`` … ``steps`` - 1 of one rank.
+
+    Step t of rank r reads the samples numbered t·G + r·B … t·G + r·B + B - 1, where B is this rank's batch
+    and G = world · B the whole batch. A worker makes a whole batch at a time and batches are handed out in
+    order, so what is read depends neither on the number of workers nor on their speed.
+
+    Attributes:
+        make: Sample numbers to a batch.
+        batch_size: B.
+        steps: Of the whole run.
+        start_step: The first step to read; the position of a resumed run.
+        rank: r.
+        world: The number of ranks.
+        workers: Processes that make batches ahead; 0 makes them in this process, when they are asked for.
+        pin: Whether batches are put into page-locked memory, for copies to a GPU.
+        ahead: How many batches each worker makes ahead.
+    """
+
+    make: BatchMaker
+    batch_size: int
+    steps: int
+    start_step: int = 0
+    rank: int = 0
+    world: int = 1
+    workers: int = 0
+    pin: bool = False
+    ahead: int = 2
+
+    def __len__(self) -> int:
+        return max(0, self.steps - self.start_step)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Workers start here, live as long as the iteration, and end with it.
+
+        Raises:
+            DataError: A slot of a batch could not be filled, or a worker process died.
+        """
+        loader = self._data_loader()
+        with _own_signal_handlers():
+            batches = iter(loader)
+        try:
+            for _ in range(len(self)):
+                yield _unwrap(self._next(batches))
+        finally:
+            del batches  # its finaliser stops the workers
+
+    def _data_loader(self) -> DataLoader[Any]:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive the fork
+        workers = min(self.workers, len(self))
+        return DataLoader(
+            _Steps(self),
+            sampler=range(self.start_step, self.steps),
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            prefetch_factor=self.ahead if workers else None,
+            worker_init_fn=_single_threaded,
+            pin_memory=self.pin,
+        )
+
+    def _next(self, batches: Iterator[Batch | _Failure]) -> Batch | _Failure:
+        try:
+            return next(batches)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise DataError(_WORKER_DIED.format(self.workers)) from error
+
+
+_WORKER_DIED = (
+    "A data worker process died, most likely killed for want of memory (RAM, or shared memory in /dev/shm): "
+    "lower data.workers, which is {}, or the batch size, or give the machine or container more memory."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An error on its way out of a worker process, in which torch would bury its sentence in a traceback."""
+
+    error: VlcError
+
+
+class _Steps(Dataset[Batch | _Failure]):
+    """The batches of a rank by step."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def __getitem__(self, step: int) -> Batch | _Failure:
+        loader = self.loader
+        first = (step * loader.world + loader.rank) * loader.batch_size
+        try:
+            return loader.make(np.arange(first, first + loader.batch_size, dtype=np.int64))
+        except VlcError as error:
+            return _Failure(error)
+
+
+def _unwrap(item: Batch | _Failure) -> Batch:
+    if isinstance(item, _Failure):
+        raise item.error
+    return item
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _single_threaded(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keeps torch from answering a worker's death with an error in the middle of whatever the run is doing.
+
+    The death is seen within seconds anyway, when the next batch is asked for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)

@@ -1,0 +1,135 @@
+"""Random numbers and random order as pure functions of a key.
+
+Nothing here has state: a permutation of 10⁹ samples takes no memory, and the generator of a sample's crop
+is made from the sample's number when it is needed. Hashes are spelt out rather than taken from a library,
+so an order stays the same over versions of numpy.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlc_core.interfaces.sampler import Int64Array
+
+UInt64Array = NDArray[np.uint64]
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ over the golden ratio: spreads consecutive keys
+_MIX_1 = 0xBF58476D1CE4E5B9
+_MIX_2 = 0x94D049BB133111EB
+_ROUNDS = 8
+_OUTRIGHT = 1024  # smaller sets are sorted by hash: a network over a few bits reaches few of the permutations
+
+
+class Purpose(IntEnum):
+    """What a random number is for. Purposes of one sample never share a stream."""
+
+    VIEW = 1
+    TEXT = 2
+    REDRAW = 3
+    ORDER = 4
+
+
+def rng(seed: int, number: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+    """The generator of one purpose of one sample.
+
+    Philox is a function of (key, counter): the seed is the key, the sample's number, purpose and index (of
+    the view, say) are the upper words of the counter, so streams cannot overlap and making one costs 12 µs.
+
+    Args:
+        seed: Of the run.
+        number: The sample's number.
+        purpose: What is drawn.
+        index: Tells several draws for one purpose apart.
+    """
+    counter = (number & _MASK) << 64 | int(purpose) << 128 | (index & _MASK) << 192
+    return np.random.Generator(np.random.Philox(key=seed & _MASK, counter=counter))
+
+
+def fold(*parts: int) -> int:
+    """A 64-bit hash of a sequence of integers (SplitMix64's finaliser over a running sum)."""
+    state = 0
+    for part in parts:
+        state = _mix_int(state ^ _mix_int((part + _GOLDEN) & _MASK)) + _GOLDEN & _MASK
+    return _mix_int(state)
+
+
+def pick(size: int, *key: int) -> int:
+    """An integer in 0…size-1, uniform over keys and fixed by ``key``."""
+    return fold(*key) * size >> 64
+
+
+def redraw(seed: int, number: int, attempt: int, size: int) -> int:
+    """The index that takes the place of an unusable sample: f(seed, number, attempt) in 0…size-1."""
+    return pick(size, seed, number, Purpose.REDRAW, attempt)
+
+
+def shuffled(numbers: Int64Array, size: int, *key: int) -> Int64Array:
+    """Sample numbers to indices, every index once in each run of ``size`` consecutive numbers (an epoch).
+
+    Args:
+        numbers: (N,) sample numbers ≥ 0.
+        size: How many samples there are.
+        key: Integers that fix the order; the epoch is added to them.
+
+    Returns:
+        (N,) indices in 0…size-1.
+    """
+    epochs, positions = np.divmod(numbers, size)
+    indices = np.empty_like(positions)
+    for epoch in np.unique(epochs):
+        here = epochs == epoch
+        indices[here] = permute(positions[here], size, *key, int(epoch))
+    return indices
+
+
+def permute(positions: Int64Array, size: int, *key: int) -> Int64Array:
+    """Where a random permutation of 0…size-1 sends ``positions`` (N,), in memory independent of ``size``.
+
+    A Feistel network permutes the next power of two, and what falls outside is sent through again until it
+    falls inside (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, cycle walking):
+    fewer than two passes on average.
+    """
+    if size <= _OUTRIGHT:
+        return _sorted_by_hash(size, key)[positions]
+    keys = np.array([fold(*key, i) for i in range(_ROUNDS)], dtype=np.uint64)
+    bits = (size - 1).bit_length()
+    out = _feistel(positions.astype(np.uint64), bits, keys)
+    outside = np.flatnonzero(out >= size)
+    while outside.size:
+        out[outside] = _feistel(out[outside], bits, keys)
+        outside = outside[out[outside] >= size]
+    return out.astype(np.int64)
+
+
+def _sorted_by_hash(size: int, key: tuple[int, ...]) -> Int64Array:
+    hashes = _mix(np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(fold(*key)))
+    return np.argsort(hashes, kind="stable").astype(np.int64)
+
+
+def _feistel(values: UInt64Array, bits: int, keys: UInt64Array) -> UInt64Array:
+    """A keyed bijection of 0…2^bits-1: two halves take turns at masking each other."""
+    shift = np.uint64(bits // 2)
+    low_mask = np.uint64((1 << bits // 2) - 1)
+    high_mask = np.uint64((1 << bits - bits // 2) - 1)
+    high, low = values >> shift, values & low_mask
+    for i in range(0, _ROUNDS, 2):
+        high = high ^ _mix(low + keys[i]) & high_mask
+        low = low ^ _mix(high + keys[i + 1]) & low_mask
+    return high << shift | low
+
+
+def _mix(values: UInt64Array) -> UInt64Array:
+    """SplitMix64's finaliser, a bijection that looks random (Steele, Lea and Flood, OOPSLA 2014)."""
+    values = (values ^ values >> np.uint64(30)) * np.uint64(_MIX_1)
+    values = (values ^ values >> np.uint64(27)) * np.uint64(_MIX_2)
+    return values ^ values >> np.uint64(31)
+
+
+def _mix_int(value: int) -> int:
+    value = (value ^ value >> 30) * _MIX_1 & _MASK
+    value = (value ^ value >> 27) * _MIX_2 & _MASK
+    return value ^ value >> 31
