@@ -1,0 +1,32 @@
+"""Checks and products of embeddings that the evaluators share.
+
+Shapes: N rows, M columns, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vlc_core.errors import Diverged
+
+
+def unit_rows(embed_ND: Tensor, *, what: str) -> Tensor:
+    """Rows of unit length in float32 on the CPU; a zero row stays zero.
+
+    Args:
+        embed_ND: (N, D) embeddings.
+        what: What they are of, for the message.
+
+    Raises:
+        Diverged: A value is not finite: any figure made from it would be meaningless.
+    """
+    embed_ND = embed_ND.detach().to("cpu", torch.float32)
+    broken = int((~embed_ND.isfinite().all(dim=1)).sum())
+    if broken > 0:
+        raise Diverged(
+            f"{broken} of {embed_ND.shape[0]} {what} embeddings are not finite: the weights have diverged; "
+            "evaluate an earlier checkpoint, or train with a lower learning rate"
+        )
+    return F.normalize(embed_ND, dim=1)

@@ -1,0 +1,130 @@
+"""Retrieval of texts by image and of images by text.
+
+Shapes: N images, M texts, P relevant pairs, D width, Q queries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, final
+
+import torch
+from torch import Tensor
+
+from vlc_core.errors import DataError
+from vlc_core.interfaces.dataset import Dataset
+from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
+from vlc_core.options import Component
+from vlc_plugin_eval.features import unit_rows
+from vlc_plugin_eval.gallery import Gallery, build_gallery, captions_of
+from vlc_plugin_eval.ranking import Ranks, best_ranks, chance_recall
+from vlc_plugin_eval.templates import templates_of
+
+if TYPE_CHECKING:
+    from vlc_core.inference import ImageSet, Inference
+
+DEPTHS = (1, 5, 10)
+
+
+@final
+class Retrieval(Evaluator):
+    """Finds texts by image and images by text, among all of the data.
+
+    Samples with equal keys are one image, with the captions of all of them. Equal captions are one text,
+    relevant to every image they stand beside. A query's rank is that of its best-ranked relevant item; an
+    irrelevant item that is as near (within 1e-6) comes first, so a model that embeds everything alike finds
+    nothing. Images without a text are left out and counted in the details.
+
+    Metrics, with ``i2t`` for texts found by an image and ``t2i`` for images found by a text:
+    ``i2t_recall@1``, ``@5`` and ``@10`` (the share of queries with a relevant item among the first 1, 5 or
+    10), ``i2t_median_rank`` (from 1), the same for ``t2i``; ``mean_recall``, the mean of the six recalls;
+    ``images`` and ``texts``. Recalls are in 0…1. The table ``directions`` adds what a random order would
+    recall.
+
+    Args:
+        data: Images with captions, or with class names.
+        prompts: For images without captions: each gets these templates over its class name as captions. The
+            name of a set of templates, one template, or a list of them, each with ``{}`` for the class name.
+    """
+
+    def __init__(
+        self, *, data: Annotated[Dataset, Component("dataset")], prompts: str | list[str] | None = None
+    ) -> None:
+        self.data = data
+        self.templates = () if prompts is None else templates_of(prompts)
+
+    def evaluate(self, model: Inference) -> Evaluation:
+        images = model.encode_images(self.data)
+        gallery = self._gallery(images)
+        image_ND = unit_rows(images.embed[gallery.rows], what="image")
+        text_MD = unit_rows(model.encode_texts(gallery.texts), what="text")
+        ranks = best_ranks(image_ND, text_MD, gallery.pairs)
+        return Evaluation(
+            metrics=_metrics(ranks),
+            tables={"directions": _table(ranks, gallery)},
+            details={
+                "prompts": list(self.templates),
+                "repeated_images": gallery.repeated,
+                "images_without_text": gallery.without_text,
+                "skipped": len(images.skipped),
+                "relevant_pairs": len(gallery.pairs),
+            },
+        )
+
+    def _gallery(self, images: ImageSet) -> Gallery:
+        captions = captions_of(images, self.data.classes, self.templates)
+        gallery = build_gallery(images.keys, captions)
+        if gallery.texts:
+            return gallery
+        name = type(self.data).__name__
+        if not images.keys:
+            raise DataError(f"retrieval has nothing to find: no sample of the dataset {name} could be read")
+        if self.data.classes is not None and not self.templates:
+            raise DataError(
+                f"retrieval needs texts, and the dataset {name} has class names but no captions: "
+                "add `prompts: clip80` to make captions from them, or measure with `zero-shot`"
+            )
+        raise DataError(
+            f"retrieval needs texts, and none of the {len(images.keys)} samples of the dataset {name} has a "
+            "caption: name its caption column, or give labelled data and `prompts`"
+        )
+
+
+def _recalls(rank_Q: Tensor) -> list[float]:
+    return [float((rank_Q <= depth).double().mean()) for depth in DEPTHS]
+
+
+def _median(rank_Q: Tensor) -> float:
+    ordered = rank_Q.sort().values
+    middle = ordered[[(len(ordered) - 1) // 2, len(ordered) // 2]]
+    return float(middle.double().mean())
+
+
+def _metrics(ranks: Ranks) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    recalls: list[float] = []
+    for direction, rank_Q in (("i2t", ranks.of_text), ("t2i", ranks.of_image)):
+        own = _recalls(rank_Q)
+        recalls += own
+        metrics |= {f"{direction}_recall@{depth}": share for depth, share in zip(DEPTHS, own, strict=True)}
+        metrics[f"{direction}_median_rank"] = _median(rank_Q)
+    metrics["mean_recall"] = sum(recalls) / len(recalls)
+    return metrics | {"images": float(len(ranks.of_text)), "texts": float(len(ranks.of_image))}
+
+
+def _table(ranks: Ranks, gallery: Gallery) -> Table:
+    images, texts = len(ranks.of_text), len(ranks.of_image)
+    per_image = torch.bincount(gallery.pairs[:, 0], minlength=images)
+    per_text = torch.bincount(gallery.pairs[:, 1], minlength=texts)
+    rows: tuple[tuple[str | float, ...], ...] = (
+        ("image to text", images, texts, *_row(ranks.of_text, per_image, texts)),
+        ("text to image", texts, images, *_row(ranks.of_image, per_text, images)),
+    )
+    found = tuple(name for k in DEPTHS for name in (f"recall@{k}", f"chance@{k}"))
+    return Table(("direction", "queries", "candidates", *found, "median rank"), rows)
+
+
+def _row(rank_Q: Tensor, relevant_Q: Tensor, candidates: int) -> list[float]:
+    cells = []
+    for depth, share in zip(DEPTHS, _recalls(rank_Q), strict=True):
+        cells += [share, chance_recall(relevant_Q, candidates, depth)]
+    return [*cells, _median(rank_Q)]
