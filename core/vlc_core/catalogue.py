@@ -1,0 +1,39 @@
+"""What the project's own plugins offer, installed or not, so that an unknown name can say what to install."""
+
+from __future__ import annotations
+
+# plugin name → kind → component names
+CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
+    "align": {"objective": ("align",)},
+    "clip": {"objective": ("clip",), "recipe": ("base",)},
+    "data": {
+        "dataset": ("digits", "folder", "manifest"),
+        "sampler": ("shuffle",),
+        "transform": ("clip",),
+        "prompts": ("clip80",),
+    },
+    "encoders": {
+        "image_encoder": ("vit",),
+        "text_encoder": ("text-transformer",),
+        "tokenizer": ("words", "bpe"),
+    },
+    "eval": {"evaluator": ("zero-shot", "retrieval")},
+    "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
+    "trackers": {},
+    "unicl": {"objective": ("bic",)},
+}
+
+
+def distribution(plugin: str) -> str:
+    """The distribution that brings one of the project's own plugins."""
+    return f"vlc-plugin-{plugin}"
+
+
+def offering(kind: str, name: str) -> list[str]:
+    """Those of the project's own plugins that offer ``name`` (``"cma"`` or ``"tcl/cma"``) of ``kind``."""
+    wanted, _, short = name.rpartition("/")
+    return [
+        plugin
+        for plugin, kinds in CATALOGUE.items()
+        if short in kinds.get(kind, ()) and wanted in ("", plugin)
+    ]
