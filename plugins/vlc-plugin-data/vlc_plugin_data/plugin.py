@@ -1,0 +1,65 @@
+"""Names the datasets, samplers, transforms and prompt sets; imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlc_core import hookimpl
+from vlc_plugin_data.prompts import CLIP7, CLIP80, DIGITS, SIMPLE
+
+if TYPE_CHECKING:
+    from vlc_core.registry import Registrar
+
+
+@hookimpl
+def vlc_register(registry: Registrar) -> None:
+    """Offers what a run reads and how."""
+    _datasets(registry)
+    _order_and_views(registry)
+    _prompts(registry)
+
+
+def _datasets(registry: Registrar) -> None:
+    registry.dataset(
+        "digits",
+        "vlc_plugin_data.digits:Digits",
+        summary="1,797 scans of handwritten digits, 8×8 pixels, in ten classes; they come with scikit-learn",
+        source="Alpaydin and Kaynak, UCI Machine Learning Repository, 1998",
+    )
+    registry.dataset(
+        "folder",
+        "vlc_plugin_data.folder:Folder",
+        summary="A folder with a folder of images for each class",
+    )
+    registry.dataset(
+        "manifest",
+        "vlc_plugin_data.manifest:Manifest",
+        summary="A CSV, TSV, JSONL or Parquet table of images with captions, labels or both",
+    )
+
+
+def _order_and_views(registry: Registrar) -> None:
+    registry.sampler(
+        "shuffle",
+        "vlc_plugin_data.shuffle:Shuffle",
+        summary="All sources as one, in a new random order each epoch, every sample once",
+    )
+    registry.transform(
+        "clip",
+        "vlc_plugin_data.views:RandomCrop",
+        summary="A random crop, resized; mirrored at random if asked",
+        source="CLIP, ICML 2021",
+    )
+    registry.transform(
+        "fit",
+        "vlc_plugin_data.views:CentreCrop",
+        summary="The shorter side resized, the centre kept; nothing random",
+    )
+
+
+def _prompts(registry: Registrar) -> None:
+    clip = "CLIP, ICML 2021"
+    registry.prompts("clip80", CLIP80, summary="CLIP's 80 templates for ImageNet", source=clip)
+    registry.prompts("clip7", CLIP7, summary="Seven of the 80 that do nearly as well", source=clip)
+    registry.prompts("simple", SIMPLE, summary="One plain template", source=clip)
+    registry.prompts("digits", DIGITS, summary="Eight ways to speak of a handwritten digit")
