@@ -54,10 +54,17 @@ class Moment(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """A rank's share of the loss, to be differentiated, and the terms' sums and counts (T, 2) over all ranks."""
+    """What a step in one piece gives.
+
+    Attributes:
+        loss: This rank's share, a scalar to be differentiated.
+        totals: The terms' sums and counts (T, 2) over all ranks.
+        scale: The scale 1/τ that was used, (1,).
+    """
 
     loss: Tensor
     totals: Tensor
+    scale: Tensor
 
 
 class Embedded(NamedTuple):
@@ -74,13 +81,15 @@ class Pull(NamedTuple):
     Attributes:
         views: Gradients of the loss with respect to the features of each view; None where there is none.
         text: The same for the text.
-        scale: Gradient with respect to the scale, (1,).
+        scale: The scale 1/τ that was used, (1,).
+        scale_pull: The gradient with respect to it, (1,).
         totals: The terms' sums and counts (T, 2) over all ranks and micro-batches.
     """
 
     views: tuple[tuple[Tensor | None, ...], ...]
     text: tuple[Tensor | None, ...]
     scale: Tensor
+    scale_pull: Tensor
     totals: Tensor
 
 
@@ -110,8 +119,9 @@ class Pretrainer(nn.Module):
             Phase.EMBED: self._embed,
             Phase.CONTRAST: self._contrast,
             Phase.REPLAY: self._replay,
-            Phase.IMAGE: towers.image.forward,
-            Phase.TEXT: towers.text.forward,
+            # Called, not their ``forward``: ZeRO-3 gathers parameters in the hooks of a call.
+            Phase.IMAGE: lambda pixels: self.towers.image(pixels),
+            Phase.TEXT: lambda tokens, mask: self.towers.text(tokens, mask),
         }
 
     def forward(self, phase: Phase, *args: Any) -> Any:
@@ -123,7 +133,7 @@ class Pretrainer(nn.Module):
         terms = self._terms(step, [*self.batch_scope, *self.micro_scope])
         self._remember(terms)
         totals = distributed.all_sum(accounting.tally(terms, batch.labels.device))
-        return Losses(accounting.weighted_loss(terms, totals, self.weights), totals)
+        return Losses(accounting.weighted_loss(terms, totals, self.weights), totals, step.scale.detach())
 
     @torch.no_grad()
     def _embed(self, batch: Batch, moment: Moment) -> Embedded:
@@ -148,10 +158,10 @@ class Pretrainer(nn.Module):
         leaves = [x for features in (*views, text) for x in features if x is not None and x.requires_grad]
         grads = iter(_gradients(loss, [*leaves, scale]))
         pulls = [tuple(next(grads) if x is not None and x.requires_grad else None for x in f) for f in (*views, text)]
-        scale_grad = next(grads)
-        return Pull(
-            tuple(pulls[:-1]), pulls[-1], torch.zeros_like(scale) if scale_grad is None else scale_grad, totals
-        )
+        scale_pull = next(grads)
+        if scale_pull is None:
+            scale_pull = torch.zeros_like(scale)
+        return Pull(tuple(pulls[:-1]), pulls[-1], scale.detach(), scale_pull, totals)
 
     def _replay(
         self, batch: Batch, part: slice, pull: Pull, moment: Moment, whole: tuple[Batch, list[Embedded], Moment] | None
@@ -172,7 +182,7 @@ class Pretrainer(nn.Module):
         if micro:
             loss = loss + accounting.weighted_loss(micro, pull.totals[-len(micro) :], self.weights)
         if whole is not None:
-            loss = loss + (self.towers.temperature() * pull.scale).sum() + self._own_parameters(*whole, pull)
+            loss = loss + (self.towers.temperature() * pull.scale_pull).sum() + self._own_parameters(*whole, pull)
         return loss
 
     def _own_parameters(self, batch: Batch, parts: list[Embedded], moment: Moment, pull: Pull) -> Tensor:
@@ -180,9 +190,7 @@ class Pretrainer(nn.Module):
         if not names:
             return pull.scale.new_zeros(())
         views = {i: _joined(part.views[i] for part in parts) for i in range(self.needs.views)}
-        with torch.no_grad():
-            scale = self.towers.temperature()
-        step = self._step(batch, moment, views=views, text=_joined(part.text for part in parts), scale=scale.detach())
+        step = self._step(batch, moment, views=views, text=_joined(part.text for part in parts), scale=pull.scale)
         terms = self._terms(step, names)
         rows = [i for i, name in enumerate(self.term_names) if name in terms]
         return accounting.weighted_loss(terms, pull.totals[rows], self.weights)

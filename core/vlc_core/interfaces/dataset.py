@@ -29,3 +29,7 @@ class Dataset(ABC):
         Raises:
             DataError: This sample cannot be read; the loader draws another one in its place.
         """
+
+    def texts(self, index: int) -> tuple[str, ...]:
+        """The captions of sample ``index`` alone; override where they can be had without reading its image."""
+        return self[index].texts

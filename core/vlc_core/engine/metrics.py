@@ -1,0 +1,155 @@
+"""Metrics that are read one step late, so that logging never waits for the device."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vlc_core import accounting
+from vlc_core.accounting import TermName
+from vlc_core.errors import Diverged
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An optimizer step that was taken, its numbers still on the device.
+
+    Attributes:
+        step: Counted from one.
+        lr: Its learning rate.
+        names: Of the terms.
+        numbers: One float64 vector: the terms' sums and counts (2·T), the scale, the gradient's norm, and the flags
+            of :class:`Flags`.
+    """
+
+    step: int
+    lr: float
+    names: tuple[TermName, ...]
+    numbers: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What ranks tell each other with every step: each a sum over all ranks.
+
+    Attributes:
+        stop: How many were asked to stop.
+        skipped: How many samples of the step could not be used.
+        truncated: How many texts were cut.
+    """
+
+    stop: int = 0
+    skipped: int = 0
+    truncated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The metrics of a step, on the host."""
+
+    step: int
+    metrics: dict[str, float]
+    flags: Flags
+
+
+class LateReader:
+    """Takes the numbers of a step and gives those of the step before.
+
+    Args:
+        batch_size: Of all ranks, for the counts of samples.
+        weights: Of the objectives.
+    """
+
+    def __init__(self, batch_size: int, weights: dict[str, float]) -> None:
+        self.batch_size = batch_size
+        self.weights = weights
+        self._pending: tuple[Taken, Tensor, torch.cuda.Event | None] | None = None
+        self._clock = time.perf_counter()
+
+    def push(self, taken: Taken) -> Iterator[Read]:
+        """Starts copying a step's numbers and gives those that have arrived."""
+        yield from self.flush()
+        host = taken.numbers.to("cpu", non_blocking=True)
+        arrived = None
+        if taken.numbers.is_cuda:
+            arrived = torch.cuda.Event()
+            arrived.record()
+        self._pending = (taken, host, arrived)
+
+    def flush(self) -> Iterator[Read]:
+        """Gives what is still on its way, waiting for it.
+
+        Raises:
+            Diverged: The loss or the gradient is not finite.
+        """
+        if self._pending is None:
+            return
+        taken, host, arrived = self._pending
+        self._pending = None
+        if arrived is not None:
+            arrived.synchronize()
+        now = time.perf_counter()
+        seconds, self._clock = now - self._clock, now
+        yield self._read(taken, host.tolist(), seconds)
+
+    def restart_clock(self) -> None:
+        """Leaves out of the rate what has happened since the last step: an evaluation, a checkpoint."""
+        self._clock = time.perf_counter()
+
+    def _read(self, taken: Taken, numbers: list[float], seconds: float) -> Read:
+        *terms, scale, norm, stop, skipped, truncated = numbers
+        totals = torch.tensor(terms, dtype=torch.float64).view(-1, 2)
+        metrics = {"step": taken.step, "samples": taken.step * self.batch_size}
+        metrics |= accounting.report(taken.names, totals, self.weights)
+        metrics |= {"logit_scale": scale, "lr": taken.lr, "grad_norm": norm}
+        metrics["samples_per_second"] = self.batch_size / max(seconds, 1e-9)
+        _refuse_non_finite(metrics)
+        return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)))
+
+
+def _refuse_non_finite(metrics: dict[str, float]) -> None:
+    wrong = [name for name in metrics if not math.isfinite(metrics[name])]
+    if wrong:
+        last = int(metrics["samples"])
+        raise Diverged(
+            f"{' and '.join(wrong)} not finite at step {int(metrics['step'])} (samples up to number {last}, learning "
+            f"rate {metrics['lr']:.3g}, logit scale {metrics['logit_scale']:.4g}): lower train.optimizer.lr or raise "
+            f"train.schedule.warmup, and go on from the last checkpoint with --resume"
+        )
+
+
+class MetricsFile:
+    """``metrics.jsonl``: one object a step.
+
+    Args:
+        path: The file.
+        step: Steps beyond this one are cut off: a run that is resumed takes them again.
+    """
+
+    def __init__(self, path: Path, *, step: int) -> None:
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            path.write_text("".join(f"{line}\n" for line in kept))
+        self._file = path.open("a", buffering=1)
+
+    def write(self, metrics: dict[str, float]) -> None:
+        """Appends one line."""
+        self._file.write(json.dumps(metrics) + "\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf  # half a line, from a run that was killed

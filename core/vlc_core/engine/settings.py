@@ -1,0 +1,94 @@
+"""A recipe as DeepSpeed's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vlc_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from vlc_core.recipe.schema import Recipe
+
+# What the recipe says in a place of its own, so that DeepSpeed's section may not say it again.
+_OWNED = {
+    "train_batch_size": "train.batch_size",
+    "train_micro_batch_size_per_gpu": "train.micro_batch_size",
+    "gradient_accumulation_steps": "train.micro_batch_size",
+    "gradient_clipping": "train.clip_grad_norm",
+    "optimizer": "train.optimizer",
+    "scheduler": "train.schedule",
+    "bf16": "train.precision",
+    "fp16": "train.precision",
+    "amp": "train.precision",
+    "torch_autocast": "train.precision",
+    "data_types": "train.precision",
+}
+
+
+def rank_batch(recipe: Recipe, world: int) -> tuple[int, int]:
+    """The batch of a rank, and how many micro-batches it is cut into.
+
+    Raises:
+        RecipeError: The batch does not divide.
+    """
+    batch, micro = recipe.train.batch_size, recipe.train.micro_batch_size
+    if batch % world:
+        raise RecipeError(
+            f"train.batch_size is {batch}, which {world} ranks do not divide: "
+            f"take {max(1, batch // world) * world} or {(batch // world + 1) * world}"
+        )
+    per_rank = batch // world
+    micro = per_rank if micro is None else micro
+    if per_rank % micro:
+        raise RecipeError(
+            f"train.batch_size {batch} on {world} rank(s) is {per_rank} a rank, which train.micro_batch_size {micro} "
+            f"does not divide: {batch} must be a multiple of {world} × {micro}"
+        )
+    return per_rank, per_rank // micro
+
+
+def deepspeed_config(recipe: Recipe, world: int) -> dict[str, Any]:
+    """The configuration that ``deepspeed.initialize`` gets: the recipe's own keys, and ``deepspeed:`` as it stands.
+
+    Raises:
+        RecipeError: ``deepspeed:`` sets what the recipe says elsewhere, or the batch does not divide.
+    """
+    problems = list(_contradictions(recipe.deepspeed))
+    if problems:
+        raise RecipeError(problems)
+    per_rank, parts = rank_batch(recipe, world)
+    stage = zero_stage(recipe.deepspeed)
+    clip = recipe.train.clip_grad_norm
+    config: dict[str, Any] = {
+        "train_batch_size": recipe.train.batch_size,
+        "train_micro_batch_size_per_gpu": per_rank // parts,
+        "gradient_accumulation_steps": parts,
+        # Stage 0 clips in the engine's own step, which also tells the norm; DeepSpeed's stage 0 does not.
+        "gradient_clipping": clip if clip is not None and stage > 0 else 0.0,
+        "steps_per_print": 2**31,
+        "zero_optimization": {"stage": stage},
+    }
+    if recipe.train.precision == "bf16":
+        # Autocast over fp32 parameters: an optimizer step on a bf16 scale or twin would round to nothing.
+        config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
+    return _merged(config, recipe.deepspeed)
+
+
+def zero_stage(deepspeed: Mapping[str, Any]) -> int:
+    """The ZeRO stage that a ``deepspeed:`` section asks for; 0 where it asks for none."""
+    return int((deepspeed.get("zero_optimization") or {}).get("stage", 0))
+
+
+def _contradictions(section: Mapping[str, Any]) -> Iterator[str]:
+    for key in section:
+        if key in _OWNED:
+            yield f"deepspeed.{key} contradicts {_OWNED[key]}: remove deepspeed.{key} and set {_OWNED[key]}"
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

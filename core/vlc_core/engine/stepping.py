@@ -1,0 +1,92 @@
+"""Taking one optimizer step, in one piece or in micro-batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlc_core.batch import Batch
+from vlc_core.engine import zero
+from vlc_core.pretrainer import Embedded, Losses, Moment, Phase, Pretrainer, Pull
+
+
+@dataclass(frozen=True, slots=True)
+class Stepper:
+    """Takes steps with a DeepSpeed engine.
+
+    Attributes:
+        engine: Wraps the pretrainer.
+        model: The pretrainer itself.
+        seed: Of the run.
+        rank: Of this process; ranks draw different dropout.
+        steps: Of the whole run.
+        micro_batch_size: Samples whose activations are held at once.
+        clip: The greatest norm of the gradient; None for no bound.
+        stage: ZeRO's stage. From 1 on DeepSpeed clips and tells the norm; at 0 it tells none, so that is done here.
+    """
+
+    engine: Any
+    model: Pretrainer
+    seed: int
+    rank: int
+    steps: int
+    micro_batch_size: int
+    clip: float | None
+    stage: int
+
+    def __call__(self, batch: Batch, step: int) -> Tensor:
+        """Takes step ``step``, counted from zero.
+
+        Returns:
+            A float64 vector on the device: the terms' sums and counts (2·T), the scale, the gradient's norm.
+        """
+        if len(batch) == self.micro_batch_size:
+            totals, scale, norm = self._whole(batch, step)
+        else:
+            totals, scale, norm = self._in_parts(batch, step)
+        temperature = self.model.towers.temperature
+        zero.clamp(temperature.value, temperature.low, temperature.high)
+        return torch.cat([totals.flatten(), scale.double().view(1), norm.double().view(1)])
+
+    def _whole(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        losses: Losses = self.engine(Phase.TRAIN, batch, self._moment(step, 0))
+        self.engine.backward(losses.loss)
+        return losses.totals, losses.scale, self._update()
+
+    def _in_parts(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        parts = batch.split(self.micro_batch_size)
+        moments = [self._moment(step, 1 + number) for number in range(len(parts))]
+        embedded: list[Embedded] = [
+            self.engine(Phase.EMBED, part, moment) for part, moment in zip(parts, moments, strict=True)
+        ]
+        whole = (batch, embedded, self._moment(step, 0))
+        pull: Pull = self.engine(Phase.CONTRAST, *whole)
+        for number, (part, moment) in enumerate(zip(parts, moments, strict=True)):
+            rows = slice(number * self.micro_batch_size, (number + 1) * self.micro_batch_size)
+            last = number == len(parts) - 1
+            loss: Tensor = self.engine(Phase.REPLAY, part, rows, pull, moment, whole if last else None)
+            # The parts add up to the gradient of the whole batch: no division by their number.
+            self.engine.backward(loss, scale_wrt_gas=False)
+            norm = self._update()
+        return pull.totals, pull.scale, norm
+
+    def _update(self) -> Tensor:
+        """The optimizer's step after the last micro-batch, which DeepSpeed counts; gives the gradient's norm."""
+        if self.stage > 0 or not self.engine.is_gradient_accumulation_boundary():
+            self.engine.step()
+            return torch.as_tensor(self.engine.get_global_grad_norm() or 0.0, device=self.engine.device)
+        gradients = [p for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in gradients if p.grad is not None])
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
+        self.engine.step()
+        return norm
+
+    def _moment(self, step: int, part: int) -> Moment:
+        key = f"{self.seed} {step} {self.rank} {part}".encode()
+        draw = int.from_bytes(blake2b(key, digest_size=8).digest(), "little") >> 1
+        return Moment(self.seed, step / self.steps, draw)

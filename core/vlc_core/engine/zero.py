@@ -1,0 +1,122 @@
+"""Whole parameters and moments, whatever ZeRO stage holds them in pieces.
+
+Stage 0 keeps them whole in torch's optimizer. Stages 1 and 2 keep a flat fp32 copy of each parameter group, split over the
+ranks; a parameter's piece of it is its "fragment". Stage 3 splits every parameter by itself. This is the only place that
+knows. The calls below are collective: every rank makes them in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from deepspeed.runtime.zero.partition_parameters import GatheredParameters
+from deepspeed.utils import safe_get_full_optimizer_state, safe_set_full_optimizer_state
+from torch import Tensor, nn
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def is_split(parameter: nn.Parameter) -> bool:
+    """Whether ZeRO-3 has split this parameter."""
+    return hasattr(parameter, "ds_id")
+
+
+def state(module: nn.Module) -> dict[str, Tensor]:
+    """The whole state of ``module`` on the CPU: what ``state_dict`` would give if nothing were split."""
+    whole = module.state_dict()
+    for name, parameter in module.named_parameters():
+        if name in whole and is_split(parameter):
+            with GatheredParameters([parameter]):
+                whole[name] = parameter.detach().clone()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in whole.items()}
+
+
+def moments(engine: Any) -> dict[str, Tensor]:
+    """Adam's moments by parameter name and kind: ``towers.image.head.weight/exp_avg``, each in the parameter's shape.
+
+    Empty before the first step.
+    """
+    if not _base(engine).state:
+        return {}
+    return {
+        f"{name}/{kind}": _moment(engine, parameter, kind).detach().cpu().contiguous()
+        for name, parameter in _trained(engine)
+        for kind in MOMENTS
+    }
+
+
+def set_moments(engine: Any, values: Mapping[str, Tensor], steps: int) -> None:
+    """Puts moments back, and the count of steps that Adam corrects its bias by. The reverse of :func:`moments`.
+
+    Raises:
+        KeyError: A parameter has no moments in ``values``.
+    """
+    if not values:
+        return
+    _make_room(engine)
+    for name, parameter in _trained(engine):
+        for kind in MOMENTS:
+            _set_moment(engine, parameter, kind, values[f"{name}/{kind}"].to(engine.device))
+    for entry in _base(engine).state.values():
+        entry["step"].fill_(float(steps))
+
+
+def clamp(parameter: nn.Parameter, low: float, high: float) -> None:
+    """Bounds a parameter after the optimizer's step, in every copy that this rank has. Without communication."""
+    if is_split(parameter):
+        parameter.ds_tensor.data.clamp_(low, high)
+        optimizer = parameter._z3_optimizer
+        if parameter.requires_grad:
+            optimizer._get_fp32_opt_state_partition(parameter, release_swap_buffers=True)[0].clamp_(low, high)
+        return
+    parameter.data.clamp_(low, high)
+    fragment = getattr(parameter, "_hp_mapping", None)
+    if fragment is not None:
+        fragment.hp_fragment.clamp_(low, high)
+
+
+def _trained(engine: Any) -> list[tuple[str, nn.Parameter]]:
+    return [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
+
+
+def _base(engine: Any) -> torch.optim.Optimizer:
+    """Torch's optimizer inside ZeRO's."""
+    optimizer = engine.optimizer
+    while not isinstance(optimizer, torch.optim.Optimizer):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def _moment(engine: Any, parameter: nn.Parameter, kind: str) -> Tensor:
+    if engine.zero_optimization_stage() == 0:
+        return _base(engine).state[parameter][kind]
+    whole: Tensor = safe_get_full_optimizer_state(parameter, kind)
+    return whole
+
+
+def _set_moment(engine: Any, parameter: nn.Parameter, kind: str, value: Tensor) -> None:
+    if engine.zero_optimization_stage() == 0:
+        _base(engine).state[parameter][kind].copy_(value)
+    elif is_split(parameter):
+        # Not DeepSpeed's setter: it reads past the end of a parameter that the ranks do not divide.
+        optimizer = parameter._z3_optimizer
+        piece = optimizer._get_fp32_opt_state_partition(parameter, release_swap_buffers=True, optim_state_key=kind)[0]
+        start = piece.numel() * optimizer._get_param_partition_rank(parameter)
+        own = value.flatten()[start : start + piece.numel()]
+        piece.zero_()[: own.numel()].copy_(own)
+    else:
+        safe_set_full_optimizer_state(parameter, value, kind)
+
+
+def _make_room(engine: Any) -> None:
+    """Gives the optimizer the state that its first step would: ZeRO 1 and 2 have none until then."""
+    base = _base(engine)
+    for group in base.param_groups:
+        for parameter in group["params"]:
+            if not base.state[parameter]:
+                base.state[parameter] = {"step": torch.zeros((), dtype=torch.float32, device=parameter.device)}
+                base.state[parameter] |= {kind: torch.zeros_like(parameter.data) for kind in MOMENTS}
+    if engine.zero_optimization_stage() in (1, 2):
+        engine.optimizer._lazy_init_hp_params_optimizer_state()
