@@ -1,0 +1,59 @@
+# Needs Python 3.11 or newer with pip, and make. Everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
+# Editable, so that what is run is what stands in this folder.
+SOURCES := -e . $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
+WORKERS ?= 4
+
+export DS_BUILD_OPS := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check wheels clean
+
+help:
+	@echo "make demo    train on real images, then measure the model on images it has not seen"
+	@echo "make test    run all tests"
+	@echo "make check   lint, format and type checks"
+	@echo "make wheels  build every distribution into dist/"
+	@echo "make clean   remove what these commands have made"
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	rm -rf runs/quickstart
+	$(BIN)/vlc train recipes/quickstart.yaml --set output=$(CURDIR)/runs/quickstart
+	$(BIN)/vlc eval runs/quickstart
+
+# Workers take whole groups of tests: those that look at the same trained run share it.
+test: $(VENV)/installed-tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadgroup
+
+check: $(VENV)/installed-tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+
+wheels: $(VENV)/installed
+	rm -rf dist
+	for source in . $(patsubst %/pyproject.toml,./%,$(PLUGINS)); do \
+		$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$source || exit 1; \
+	done
+	@ls dist
+
+clean:
+	rm -rf $(VENV) dist build runs/quickstart .pytest_cache .mypy_cache .ruff_cache
+	find core cli plugins tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "vlc needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Made again only when a distribution changes what it depends on or offers.
+$(VENV)/installed: pyproject.toml $(PLUGINS) | $(BIN)/python
+	$(BIN)/python -m pip install $(SOURCES)
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	@touch $@

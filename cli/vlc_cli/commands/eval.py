@@ -1,0 +1,44 @@
+"""``vlc eval``: a trained run measured by evaluators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlc_cli import options
+
+if TYPE_CHECKING:
+    from vlc_core.interfaces.evaluator import Evaluation
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    names: Annotated[
+        list[str],
+        typer.Option("--with", metavar="NAME", help="An evaluation of the run's recipe; all of them without. Repeatable."),
+    ] = [],  # noqa: B006
+    sets: options.Sets = [],  # noqa: B006
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure a trained model; results are also written to the run's evaluations/ folder."""
+    from vlc_core.engine.evaluate import evaluate_run
+    from vlc_core.plugins import plugins
+
+    from vlc_cli import console
+
+    with console.stderr().status(f"evaluating {console.plain(str(run))} …"):
+        results = evaluate_run(run, plugins(), names=names, sets=sets)
+    if json:
+        console.say_json({name: _as_json(result) for name, result in results.items()})
+        return
+    for name, result in results.items():
+        rows = console.metric_rows(result.metrics)
+        console.say(console.table(("metric", "value"), rows, title=name, right=("value",)))
+    console.say(f"[dim]written to {console.plain(str(run / 'evaluations'))}[/]")
+
+
+def _as_json(result: Evaluation) -> dict[str, object]:
+    return {"metrics": result.metrics, "details": result.details}

@@ -1,0 +1,46 @@
+"""``vlc train``: a recipe to a run folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vlc_cli import options
+
+
+def train(
+    context: typer.Context,
+    recipe: options.RecipeArgument,
+    sets: options.Sets = [],  # noqa: B006
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint of the recipe's output folder.")
+    ] = False,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Resume although the recipe is not the one the run began with.")
+    ] = False,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used.")
+    ] = 1,
+    debug: options.Debug = False,
+) -> None:
+    """Train a model as a recipe says."""
+    from vlc_core.plugins import plugins
+    from vlc_core.recipe import load_recipe
+
+    found = plugins()
+    # Read before any rank is started, so that a fault in the recipe is told once and at once.
+    loaded = load_recipe(recipe, sets=sets, registry=found.registry)
+
+    from vlc_core.engine.launch import launched, spawn
+
+    if devices > 1 and not launched():
+        raise typer.Exit(spawn(context.obj, devices))
+
+    from vlc_core.engine.train import train as train_recipe
+
+    from vlc_cli.progress import TrainingProgress
+
+    found.manager.register(TrainingProgress(), name="vlc-cli-progress")
+    outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
+    raise typer.Exit(outcome.exit_code)

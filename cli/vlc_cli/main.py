@@ -1,0 +1,65 @@
+"""The entry point of ``vlc``: the command line is put together, run, and every failure told in a sentence.
+
+Nothing here or at the top of a command's file imports torch, so that ``--help`` and mistyped names answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from vlc_cli import failures, options
+from vlc_cli.commands import COMMANDS
+from vlc_cli.plugin_commands import add_plugin_commands
+
+EPILOG = "Documentation and examples are in README.md and docs/ of the source."
+
+
+def main() -> NoReturn:
+    """Runs the command line of this process and exits with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs ``vlc`` with ``argv``, tells what went wrong on stderr, and returns the exit code."""
+    failures.show_tracebacks(on=False)
+    try:
+        command = get_command(application(argv))
+        code = command.main(args=list(argv), prog_name="vlc", standalone_mode=False, obj=list(argv))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return failures.report(error)
+    return code if isinstance(code, int) else 0
+
+
+def application(argv: Sequence[str]) -> typer.Typer:
+    """The command line for ``argv``: every command of vlc, and those of plugins where ``argv`` may mean one."""
+    app = typer.Typer(
+        name="vlc",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=EPILOG,
+    )
+    app.callback()(vlc)
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
+    if not any(argument in COMMANDS for argument in argv):
+        add_plugin_commands(app, COMMANDS)
+    return app
+
+
+def vlc(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=options.print_version, is_eager=True),
+    ] = False,
+    debug: options.Debug = False,
+) -> None:
+    """Pre-train vision-language encoders by contrastive learning: one YAML recipe, plugins, DeepSpeed."""

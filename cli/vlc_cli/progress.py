@@ -1,0 +1,177 @@
+"""A training run on the terminal: what starts, how far it is, what came out, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vlc_core.hookspecs import hookimpl
+
+from vlc_cli import console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import Progress
+
+    from vlc_core.engine.run import Outcome, Run
+    from vlc_core.interfaces.evaluator import Evaluation
+
+SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_REDRAWS = 0.1
+SMOOTHING = 0.9
+CLOSING_METRICS = {"loss": "loss", "logit scale": "logit_scale"}
+
+
+class TrainingProgress:
+    """Run events to stdout, as a plugin of the run."""
+
+    def __init__(self) -> None:
+        self._display: Display | None = None
+        self._rate: float | None = None
+
+    @hookimpl
+    def vlc_run_start(self, run: Run) -> None:
+        console.say(introduction(run))
+        out = console.stdout()
+        self._display = Bar(run) if out.is_terminal and not out.is_dumb_terminal else Lines()
+
+    @hookimpl
+    def vlc_step_end(self, run: Run, metrics: dict[str, float]) -> None:
+        if self._display is None:
+            return
+        rate = metrics["samples_per_second"]
+        self._rate = rate if self._rate is None else SMOOTHING * self._rate + (1 - SMOOTHING) * rate
+        step = int(metrics["step"])
+        left = (run.steps - step) * run.recipe.train.batch_size / max(self._rate, 1e-9)
+        words = f"loss {metrics['loss']:.4f} · {self._rate:,.0f} samples/s · {console.duration(left)} left"
+        self._display.show(step, run.steps, words)
+
+    @hookimpl
+    def vlc_evaluated(self, run: Run, name: str, evaluation: Evaluation) -> None:
+        console.say(f"step {run.step:,} · [bold]{console.plain(name)}[/] · {console.metric_line(evaluation.metrics)}")
+
+    @hookimpl
+    def vlc_checkpoint_saved(self, run: Run, path: Path) -> None:
+        console.say(f"[dim]step {run.step:,} · checkpoint {console.plain(shown(path))}[/]")
+
+    @hookimpl
+    def vlc_run_end(self, run: Run, outcome: Outcome) -> None:
+        if self._display is not None:
+            self._display.close()
+        if outcome.status != "failed":
+            console.say(conclusion(run, outcome))
+            console.say(next_commands(run, outcome))
+
+
+class Display(Protocol):
+    """Where the state of a run is shown."""
+
+    def show(self, step: int, steps: int, words: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Bar:
+    """A bar at the foot of a terminal; lines printed meanwhile appear above it.
+
+    It is redrawn by the steps, not by a thread of its own: worker processes are forked from this one.
+    """
+
+    def __init__(self, run: Run) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("[bold]training"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[words]}"),
+        )
+        self._progress: Progress = Progress(*columns, console=console.stdout(), auto_refresh=False)
+        self._task = self._progress.add_task("", total=run.steps, completed=run.first_step, words="first step …")
+        self._redrawn = 0.0
+        self._progress.start()
+        self._progress.refresh()
+
+    def show(self, step: int, steps: int, words: str) -> None:
+        self._progress.update(self._task, completed=step, words=words)
+        if step == steps or time.monotonic() - self._redrawn >= SECONDS_BETWEEN_REDRAWS:
+            self._progress.refresh()
+            self._redrawn = time.monotonic()
+
+    def close(self) -> None:
+        self._progress.refresh()
+        self._progress.stop()
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, every: float = SECONDS_BETWEEN_LINES) -> None:
+        self._every = every
+        self._printed = float("-inf")
+
+    def show(self, step: int, steps: int, words: str) -> None:
+        if step == steps or time.monotonic() - self._printed >= self._every:
+            console.say(f"step {step:,}/{steps:,} · {words}")
+            console.stdout().file.flush()
+            self._printed = time.monotonic()
+
+    def close(self) -> None:
+        return
+
+
+def introduction(run: Run) -> str:
+    """What is about to be trained, on what, and for how long."""
+    recipe, batch = run.recipe, run.recipe.train.batch_size
+    parts = " · ".join(f"{name} {console.count(size)}" for name, size in run.parameters.items())
+    samples = (run.steps - run.first_step) * batch
+    resumed = f" · resumed after step {run.first_step:,}" if run.first_step else ""
+    objectives = " + ".join(objective.use for objective in recipe.objectives)
+    lines = {
+        "run": f"{recipe.name or run.folder.name} in {shown(run.folder)}{resumed}",
+        "model": f"{recipe.model.image.use} + {recipe.model.text.use}, {objectives}",
+        "parameters": f"{console.count(sum(run.parameters.values()))} ({parts})",
+        "training": f"{run.steps - run.first_step:,} steps × {batch:,} = {console.count(samples)} samples, "
+        + epochs(samples, run.epoch_samples),
+        "ranks": f"{run.world} · {recipe.train.precision}",
+    }
+    return "\n".join(f"[dim]{name:<11}[/] {console.plain(line)}" for name, line in lines.items()) + "\n"
+
+
+def epochs(samples: int, epoch_samples: int) -> str:
+    """``1.7 epochs of 1,438 samples``."""
+    return f"{samples / epoch_samples:.3g} epochs of {epoch_samples:,} samples"
+
+
+def conclusion(run: Run, outcome: Outcome) -> RenderableType:
+    """How the run ended and what it reached, as a table."""
+    head = f"{outcome.status} after {outcome.steps:,} steps, {console.duration(outcome.seconds)}"
+    if outcome.status != "finished":
+        head += f" · {outcome.reason}"
+    rows = [(name, f"{outcome.metrics[key]:.4f}") for name, key in CLOSING_METRICS.items() if key in outcome.metrics]
+    for name, evaluation in outcome.evaluations.items():
+        rows += [(f"{name} {metric}", shown) for metric, shown in console.metric_rows(evaluation.metrics)]
+    return console.table(("result", "value"), rows, title=head, right=("value",))
+
+
+def next_commands(run: Run, outcome: Outcome) -> str:
+    """Three things to do with the run, to be copied to a shell."""
+    folder = shlex.quote(shown(run.folder))
+    recipe = shlex.quote(shown(run.folder / "recipe.yaml"))
+    python = f"from vlc_core.inference import DualEncoder; model = DualEncoder.load({shown(run.folder)!r})"
+    more = "" if outcome.status == "interrupted" else f" --allow-changes --set train.steps={2 * run.steps}"
+    commands = {
+        f"vlc eval {folder}": "measure the trained model",
+        f"vlc train {recipe} --resume{more}": "train on",
+        f'python -c "{python}"': "use it from Python",
+    }
+    lines = [f"  {console.plain(command)}  [dim]# {purpose}[/]" for command, purpose in commands.items()]
+    return "\n".join(["\n[bold]next[/]", *lines])
+
+
+def shown(path: Path) -> str:
+    """``path`` as seen from the working directory, where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
