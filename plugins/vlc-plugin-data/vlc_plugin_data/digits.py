@@ -19,7 +19,7 @@ class Digits(Dataset):
     """1,797 scans of 8×8 pixels, white on black, labelled ``zero`` … ``nine``.
 
     The split is fixed and stratified: of the scans of each digit, in the order of the file, every fifth is
-    for ``test`` (356 in all) and the rest for ``train`` (1,441). The people who wrote them appear in both.
+    for ``test`` (355 in all) and the rest for ``train`` (1,442). The people who wrote them appear in both.
     """
 
     def __init__(self, *, split: Literal["train", "test", "all"] = "train") -> None:
@@ -36,6 +36,9 @@ class Digits(Dataset):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def texts(self, index: int) -> tuple[str, ...]:
+        return ()
 
     def __getitem__(self, index: int) -> Sample:
         picture = Image.fromarray(self._pixels[index])

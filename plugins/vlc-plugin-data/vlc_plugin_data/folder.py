@@ -1,4 +1,4 @@
-"""Class folders: every folder inside the path is a class, every image anywhere below it one of its samples."""
+"""Class folders: a folder for each class, and every image anywhere below it is one of its samples."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ class Folder(Dataset):
     def __len__(self) -> int:
         return len(self._labels)
 
+    def texts(self, index: int) -> tuple[str, ...]:
+        return ()
+
     def __getitem__(self, index: int) -> Sample:
         file = self._files[index].as_py()
         return Sample(image=read(file, root=self._root), label=int(self._labels[index]), key=file)
@@ -57,7 +60,7 @@ def _class_folders(file_system: Any, base: str, path: str) -> list[str]:
     try:
         entries = file_system.ls(base, detail=True)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"there is no folder {path}: check data path") from error
+        raise DataError(f"there is no folder {path}: check data.train") from error
     names = [_name(entry["name"]) for entry in entries if entry["type"] == "directory"]
     folders = sorted(name for name in names if name and not name.startswith("."))
     if not folders:

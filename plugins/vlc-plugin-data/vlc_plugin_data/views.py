@@ -60,7 +60,7 @@ class RandomCrop(Transform):
         return np.asarray(view)
 
     def _box(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
-        """Left, top, width and height of the crop: the first of ten random ones that fits, or else a central one."""
+        """Left, top, width and height: the first of ten random crops that fits, or else a central one."""
         full_width, full_height = size
         for _ in range(_TRIES):
             area = full_width * full_height * rng.uniform(*self.scale)

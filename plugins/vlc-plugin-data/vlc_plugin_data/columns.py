@@ -1,0 +1,73 @@
+"""Which columns of a table are read, and what was read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from vlc_core import DataError
+from vlc_core.nearest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that a manifest is asked for.
+
+    Attributes:
+        image: Paths or encoded images.
+        texts: Captions, or lists of them; each column adds to the captions of its row.
+        label: Class names or indices.
+        where: Rows are kept whose column holds one of the values.
+    """
+
+    image: str
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    where: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def named(self) -> dict[str, str]:
+        """Every column that must be there, with the option that names it."""
+        named = {self.image: "image"} | dict.fromkeys(self.texts, "text")
+        if self.label is not None:
+            named |= {self.label: "label"}
+        return named | dict.fromkeys(self.where, "where")
+
+    def require(self, found: Iterable[str], place: str) -> None:
+        """Compares with the columns that were ``found`` in the file.
+
+        Raises:
+            DataError: One is missing; the message names the file, the columns found and the nearest of them.
+        """
+        have = list(found)
+        missing = {column: option for column, option in self.named().items() if column not in have}
+        if not missing:
+            return
+        column, option = next(iter(missing.items()))
+        raise DataError(
+            f"{place}: there is no column {column!r}, which the option `{option}` names; "
+            f"the columns are {', '.join(have)}{did_you_mean(column, have)}"
+        )
+
+
+class Rows(NamedTuple):
+    """What was read, a row each, in Arrow's memory.
+
+    Attributes:
+        image: Strings (paths) or binary (encoded images).
+        captions: Lists of strings, one list for each row.
+        label: Dictionary of strings; None where no column was asked for.
+        key: Strings, what the image is called where the table holds encoded images and their names.
+    """
+
+    image: pa.ChunkedArray
+    captions: pa.ChunkedArray | None
+    label: pa.ChunkedArray | None
+    key: pa.ChunkedArray | None = None
+
+
+def keeps(where: dict[str, tuple[str, ...]], values: Sequence[str]) -> bool:
+    """Whether a row whose ``where`` columns hold ``values`` is kept."""
+    return all(value in wanted for value, wanted in zip(values, where.values(), strict=True))

@@ -1,0 +1,163 @@
+"""CSV, TSV and JSONL files, row by row into Arrow: a file never stands in memory as Python objects."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, NamedTuple, TextIO
+
+import pyarrow as pa
+
+from vlc_core import DataError
+from vlc_plugin_data.columns import Columns, Rows, keeps
+
+_CHUNK = 65_536
+_PEEK = 1_000  # objects of a JSONL file whose keys are its columns: not every object need have every key
+_LONGEST_FIELD = 1 << 30
+
+_STRING = pa.string()
+_LABEL = pa.dictionary(pa.int32(), pa.string())
+
+
+class Row(NamedTuple):
+    """One row of a text table."""
+
+    image: str
+    captions: list[str]
+    label: str | None
+
+
+def csv_rows(file: TextIO, path: str, columns: Columns, delimiter: str) -> Iterator[Row]:
+    """The kept rows of a CSV file, which starts with its header.
+
+    Raises:
+        DataError: No header, a missing column, a row of another width than the header.
+    """
+    limit = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        yield from _csv_rows(csv.reader(file, delimiter=delimiter, strict=True), path, columns, delimiter)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def json_rows(file: TextIO, path: str, columns: Columns) -> Iterator[Row]:
+    """The kept rows of a file with one JSON object a line.
+
+    Raises:
+        DataError: A line that is no object, a missing column, a value of the wrong type.
+    """
+    objects = _json_objects(file, path)
+    first = list(islice(objects, _PEEK))
+    if not first:
+        raise DataError(f"{path} holds no row")
+    found = dict.fromkeys(key for _, row in first for key in row)
+    columns.require(found, f"{path}, line {first[0][0]}")
+    for line, row in chain(first, objects):
+        if keeps(columns.where, [_plain(row.get(name)) for name in columns.where]):
+            yield _json_row(row, columns, f"{path}, line {line}")
+
+
+def to_arrow(rows: Iterable[Row], columns: Columns) -> Rows:
+    """The rows in Arrow's memory, a chunk at a time."""
+    images, captions, labels = [], [], []
+    stream = iter(rows)
+    while chunk := list(islice(stream, _CHUNK)):
+        images.append(pa.array([row.image for row in chunk], _STRING))
+        captions.append(pa.array([row.captions for row in chunk], pa.list_(_STRING)))
+        labels.append(pa.array([row.label for row in chunk], _STRING).dictionary_encode())
+    return Rows(
+        pa.chunked_array(images, _STRING),
+        pa.chunked_array(captions, pa.list_(_STRING)) if columns.texts else None,
+        None if columns.label is None else pa.chunked_array(labels, _LABEL),
+    )
+
+
+def _csv_rows(reader: Any, path: str, columns: Columns, delimiter: str) -> Iterator[Row]:
+    try:
+        header = next(reader, None)
+        if not header:
+            raise DataError(f"{path}, line 1: there is no header with the names of the columns")
+        header = [name.strip() for name in header]
+        columns.require(header, f"{path}, line 1{_other_delimiter(header, delimiter)}")
+        image, texts, label, where = _places(header, columns)
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise DataError(_ragged(path, reader.line_num, len(row), len(header)))
+            if keeps(columns.where, [row[place] for place in where]):
+                yield Row(row[image], [row[place] for place in texts], None if label is None else row[label])
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _places(header: list[str], columns: Columns) -> tuple[int, list[int], int | None, list[int]]:
+    place = {name: i for i, name in reversed(list(enumerate(header)))}
+    label = None if columns.label is None else place[columns.label]
+    texts = [place[name] for name in columns.texts]
+    return place[columns.image], texts, label, [place[name] for name in columns.where]
+
+
+def _other_delimiter(header: list[str], delimiter: str) -> str:
+    """A remark for the message where the header was not cut at all and another delimiter stands in it."""
+    others = [other for other in (",", "\t", ";", "|") if other != delimiter and other in header[0]]
+    if len(header) > 1 or not others:
+        return ""
+    return f" (its fields seem to be separated by {others[0]!r}: set the option `delimiter`)"
+
+
+def _ragged(path: str, line: int, fields: int, expected: int) -> str:
+    advice = "put texts that contain the delimiter or line breaks between double quotes"
+    return f"{path}, line {line}: {fields} fields where the header has {expected}; {advice}"
+
+
+def _json_objects(file: TextIO, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}, line {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            kind = "a list" if isinstance(row, list) else "no object"
+            raise DataError(f"{path}, line {number}: {kind}; write one JSON object a line, {{...}}")
+        yield number, row
+
+
+def _json_row(row: dict[str, Any], columns: Columns, place: str) -> Row:
+    captions: list[str] = []
+    for name in columns.texts:
+        captions.extend(_texts(row.get(name), name, place))
+    image = row.get(columns.image)
+    if image is not None and not isinstance(image, str):
+        raise DataError(f"{place}: {columns.image!r} is {image!r}, not a path")
+    label = None if columns.label is None else _label(row.get(columns.label), columns.label, place)
+    return Row(_encodable(image or ""), captions, label)
+
+
+def _texts(value: Any, name: str, place: str) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    for one in values:
+        if one is not None and not isinstance(one, str):
+            raise DataError(f"{place}: {name!r} holds {one!r}, not a text or a list of texts")
+    return [_encodable(one or "") for one in values]
+
+
+def _label(value: Any, name: str, place: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return _encodable(str(value))
+    raise DataError(f"{place}: {name!r} is {value!r}, not a class name or number")
+
+
+def _encodable(text: str) -> str:
+    """Half of a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)
