@@ -1,0 +1,1 @@
+"""Checks that plugin authors call from their own tests."""
