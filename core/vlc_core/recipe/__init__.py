@@ -1,0 +1,7 @@
+"""Recipes: read, merged, checked, written, compared."""
+
+from vlc_core.recipe.compare import Change, compare
+from vlc_core.recipe.load import LoadedRecipe, load_recipe, validate_components
+from vlc_core.recipe.schema import Recipe
+
+__all__ = ["Change", "LoadedRecipe", "Recipe", "compare", "load_recipe", "validate_components"]

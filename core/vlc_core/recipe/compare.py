@@ -1,0 +1,88 @@
+"""What differs between two recipes, and whether a run may go on with the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from vlc_core.recipe.schema import Recipe
+from vlc_core.validation import KeyPath, dotted
+
+Effect = Literal["free", "warn", "refuse"]
+
+# What a change of each key means for a run that goes on: nothing, another course from here on, or another run.
+EFFECTS: dict[tuple[str, ...], Effect] = {
+    ("extends",): "free",
+    ("name",): "free",
+    ("seed",): "refuse",
+    ("model",): "refuse",
+    ("objectives",): "refuse",
+    ("data", "train"): "refuse",
+    ("data", "sampler"): "refuse",
+    ("data", "transform"): "refuse",
+    ("data", "workers"): "free",
+    ("data", "max_bad"): "free",
+    ("train", "steps"): "warn",
+    ("train", "epochs"): "warn",
+    ("train", "batch_size"): "refuse",
+    ("train", "micro_batch_size"): "warn",
+    ("train", "precision"): "warn",
+    ("train", "clip_grad_norm"): "warn",
+    ("train", "optimizer", "use"): "refuse",
+    ("train", "optimizer", "lr"): "warn",
+    ("train", "optimizer", "weight_decay"): "warn",
+    ("train", "optimizer", "betas"): "warn",
+    ("train", "optimizer", "eps"): "warn",
+    ("train", "schedule"): "warn",
+    ("evaluate",): "free",
+    ("checkpoint",): "free",
+    ("deepspeed",): "warn",
+    ("output",): "free",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key that two recipes differ in.
+
+    Attributes:
+        key: Its path, as ``--set`` takes it.
+        old: Its value in the first recipe; None where it has none.
+        new: Its value in the second.
+        effect: What it means for a run that goes on.
+    """
+
+    key: str
+    old: Any
+    new: Any
+    effect: Effect
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old!r} became {self.new!r}"
+
+
+def compare(old: Recipe, new: Recipe) -> list[Change]:
+    """Every key that differs, defaults included, in the order of the schema."""
+    before, after = (r.model_dump(mode="json", by_alias=True) for r in (old, new))
+    return [Change(dotted(p, after), a, b, effect_of(p)) for p, a, b in _differences(before, after, ())]
+
+
+def effect_of(path: KeyPath) -> Effect:
+    """The effect of a change at ``path``: of the nearest key above it that has one, else ``refuse``."""
+    keys = tuple(str(key) for key in path)
+    for length in range(len(keys), 0, -1):
+        if keys[:length] in EFFECTS:
+            return EFFECTS[keys[:length]]
+    return "refuse"
+
+
+def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(key), new.get(key), (*path, key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (a, b) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(a, b, (*path, i))
+    elif old != new:
+        yield path, old, new

@@ -1,0 +1,71 @@
+"""Where a recipe names components, and what kind each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlc_core.options import RESERVED
+from vlc_core.recipe.tree import Node
+from vlc_core.validation import KeyPath
+
+# key path → kind; "*" stands for every item of a list
+PLACES: dict[tuple[str, ...], str] = {
+    ("model", "image"): "image_encoder",
+    ("model", "text"): "text_encoder",
+    ("model", "fusion"): "fusion_encoder",
+    ("model", "tokenizer"): "tokenizer",
+    ("objectives", "*"): "objective",
+    ("data", "train", "*"): "dataset",
+    ("data", "sampler"): "sampler",
+    ("data", "transform"): "transform",
+    ("evaluate", "with", "*"): "evaluator",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A component that a recipe names.
+
+    Attributes:
+        path: Its key path.
+        kind: Its kind.
+        use: Its name.
+        options: Its own options, without the keys that the recipe reads.
+    """
+
+    path: KeyPath
+    kind: str
+    use: str
+    options: dict[str, Any]
+
+
+def specs(data: Any) -> Iterator[Spec]:
+    """Every component named in ``data``, which may be wrong elsewhere."""
+    for place, kind in PLACES.items():
+        for path, value in _matches(data, place, ()):
+            if isinstance(value, Mapping) and isinstance(value.get("use"), str) and value["use"]:
+                reserved = RESERVED.get(kind, frozenset({"use"}))
+                yield Spec(path, kind, value["use"], {k: v for k, v in value.items() if k not in reserved})
+
+
+def _matches(data: Any, place: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if not place:
+        yield path, data
+    elif place[0] == "*":
+        for i, item in enumerate(data if isinstance(data, list) else ()):
+            yield from _matches(item, place[1:], (*path, i))
+    elif isinstance(data, Mapping) and place[0] in data:
+        yield from _matches(data[place[0]], place[1:], (*path, place[0]))
+
+
+def with_full_specs(tree: Node) -> Node:
+    """The tree with every bare component name written as ``{use: NAME}``, so that layers merge alike."""
+    data = tree.plain()
+    for place in PLACES:
+        for path, value in _matches(data, place, ()):
+            node = tree.at(path)
+            if isinstance(value, str) and node is not None:
+                tree = tree.put(path, Node({"use": node}, node.mark))
+    return tree

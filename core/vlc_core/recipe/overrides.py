@@ -1,0 +1,29 @@
+"""``--set key.path=YAML`` as one more layer over a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlc_core.errors import RecipeError
+from vlc_core.recipe.tree import Mark, Node
+from vlc_core.recipe.yaml import parse
+
+
+def override(argument: str) -> Node:
+    """The layer that ``argument`` lays over a recipe, relative to the working directory.
+
+    Raises:
+        RecipeError: Not of the form ``key.path=value``, or the value is no YAML.
+    """
+    mark = Mark(f"--set {argument}", 0, Path.cwd())
+    key, equals, text = argument.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise RecipeError(f"{mark}: write it as key.path=value, such as train.steps=1000")
+    if parts[0] == "extends":
+        raise RecipeError(f"{mark}: what a recipe extends is settled in its file")
+    value = parse(text, mark)
+    node = Node(None if value is None else value.value, mark)
+    for part in reversed(parts):
+        node = Node({part: node}, mark)
+    return node

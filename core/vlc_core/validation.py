@@ -1,0 +1,220 @@
+"""Checking plain data against a pydantic model, with sentences instead of pydantic's own errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from vlc_core.nearest import did_you_mean, nearest
+
+KeyPath = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "none_required": "null",
+}
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+    "multiple_of": ("a multiple of", "multiple_of"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and the key path at which it is."""
+
+    path: KeyPath
+    text: str
+
+
+def validate(model: type[M], data: Any, *, noun: str = "key") -> tuple[M | None, list[Problem]]:
+    """``data`` as an instance of ``model``, or everything that is wrong with it.
+
+    Strict, with what JSON cannot tell apart let through: a list for a tuple, text for an enum or a path, a whole
+    number for a float.
+
+    Args:
+        model: What it should be.
+        data: Plain mappings, lists, text, numbers, booleans and None.
+        noun: What a key is called in messages.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data)), []
+    except ValidationError as error:
+        return None, _problems(model, data, error.errors(include_url=False), noun)
+
+
+def dotted(path: Sequence[str | int], data: Any = None) -> str:
+    """A key path as ``--set`` takes it: items of a list by their name in ``data`` where it is theirs alone."""
+    parts = []
+    for key in path:
+        parts.append(_item_name(data, key) if isinstance(key, int) else key)
+        data = _child(data, key)
+    return ".".join(parts)
+
+
+def item_names(items: Sequence[Any]) -> list[str | None]:
+    """What the items of a list are called: by ``name``, else by ``use`` without its plugin; None for others."""
+    return [_called(item) for item in items]
+
+
+def _called(item: Any) -> str | None:
+    if isinstance(item, str):
+        return item.rpartition("/")[2] or None
+    if not isinstance(item, Mapping):
+        return None
+    name, use = item.get("name"), item.get("use")
+    if isinstance(name, str) and name:
+        return name
+    return use.rpartition("/")[2] if isinstance(use, str) and use else None
+
+
+def _item_name(items: Any, index: int) -> str:
+    if not isinstance(items, list) or index >= len(items) or not isinstance(items[index], Mapping):
+        return str(index)
+    names = item_names(items)
+    name = names[index]
+    return name if name is not None and names.count(name) == 1 else str(index)
+
+
+def _child(data: Any, key: str | int) -> Any:
+    if isinstance(data, Mapping):
+        return data.get(key)
+    if isinstance(data, list) and isinstance(key, int) and key < len(data):
+        return data[key]
+    return None
+
+
+def _problems(model: type[BaseModel], data: Any, errors: Sequence[ErrorDetails], noun: str) -> list[Problem]:
+    """One problem a key path: branches of a union that all failed are joined by "or"."""
+    by_path: dict[KeyPath, list[str]] = {}
+    wholes: dict[KeyPath, str] = {}
+    for error in errors:
+        if error["type"] == "default_factory_not_called":
+            continue
+        path = _path(error["loc"], data, error["type"])
+        expected = _expected(error)
+        if expected is None:
+            wholes[path] = _whole(model, path, error, noun)
+        elif expected not in by_path.setdefault(path, []):
+            by_path[path].append(expected)
+    joined = {
+        p: f"must be {' or '.join(e)}, not {shown(_at(data, p))}"
+        for p, e in by_path.items()
+        if p not in wholes
+    }
+    return [Problem(path, text) for path, text in (wholes | joined).items()]
+
+
+def _path(loc: Sequence[str | int], data: Any, kind: str) -> KeyPath:
+    """``loc`` without the names of union branches and validators that pydantic puts into it."""
+    path: list[str | int] = []
+    for i, key in enumerate(loc):
+        last = i == len(loc) - 1
+        if isinstance(data, dict) and (key in data or (last and kind == "missing")):
+            path.append(key)
+        elif isinstance(data, list) and isinstance(key, int) and (key < len(data) or kind == "missing"):
+            path.append(key)
+        else:
+            continue
+        data = _child(data, key)
+    return tuple(path)
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for key in path:
+        data = _child(data, key)
+    return data
+
+
+def _expected(error: ErrorDetails) -> str | None:
+    """What the value must be, where the error is of that sort."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        return f"{words} {context[key]}"
+    if kind in ("literal_error", "enum"):
+        allowed = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"])]
+        close = nearest(error["input"], allowed) if isinstance(error["input"], str) else None
+        listed = ", ".join(repr(a) for a in allowed)
+        return (listed if len(allowed) == 1 else f"one of {listed}") + (
+            f" (nearest: {close!r})" if close else ""
+        )
+    if kind in ("too_short", "string_too_short"):
+        return f"at least {context['min_length']} long"
+    if kind in ("too_long", "string_too_long"):
+        return f"at most {context['max_length']} long"
+    return None
+
+
+def _whole(model: type[BaseModel], path: KeyPath, error: ErrorDetails, noun: str) -> str:
+    """The sentence of an error that is not about what the value must be."""
+    if error["type"] == "extra_forbidden":
+        allowed = _keys(_model_at(model, path[:-1]))
+        listed = f"allowed are {', '.join(allowed)}" if allowed else "none is allowed"
+        return f"unknown {noun}{did_you_mean(str(path[-1]), allowed) or ';'} {listed}"
+    if error["type"] == "missing":
+        return f"this {noun} is required"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{shown(error['input'])} does not match {error.get('ctx', {}).get('pattern')}"
+    if error["type"] in ("value_error", "assertion_error"):
+        return str(error.get("ctx", {}).get("error", error["msg"]))
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {shown(error['input'])}"
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    return [] if model is None else [f.alias or name for name, f in model.model_fields.items()]
+
+
+def _model_at(annotation: Any, path: KeyPath) -> type[BaseModel] | None:
+    """The model that stands at ``path`` below ``annotation``."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Annotated, Union, types.UnionType):
+        branches = args[:1] if origin is Annotated else args
+        return next((m for branch in branches if (m := _model_at(branch, path)) is not None), None)
+    if origin in (list, tuple, dict):
+        return _model_at(args[-1 if origin is dict else 0], path[1:]) if path else None
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return None
+    if not path:
+        return annotation
+    field = next((f for n, f in annotation.model_fields.items() if (f.alias or n) == path[0]), None)
+    return None if field is None else _model_at(field.annotation, path[1:])
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the text {value[:40] + '…' if len(value) > 40 else value!r}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a mapping" if isinstance(value, dict) else str(value)
