@@ -28,16 +28,18 @@ class Objective(Use):
     """A loss, with its weight in the sum; the other keys are the objective's own options."""
 
     name: Name = Field(
-       default= default_factory=_short, description="What metrics call it; the component's name by default."
+        default_factory=_short, description="What metrics call it; the component's name by default."
     )
-    weight: Annotated[FiniteFloat, Field(ge=0)] = Field(default=1.0, description="Its factor in the sum of losses.")
+    weight: Annotated[FiniteFloat, Field(ge=0)] = Field(
+        default=1.0, description="Its factor in the sum of losses."
+    )
 
 
 class Source(Use):
     """A training dataset; the other keys are the dataset's own options."""
 
     name: Name = Field(
-       default= default_factory=_short, description="What reports call it; the component's name by default."
+        default_factory=_short, description="What reports call it; the component's name by default."
     )
     prompts: str | list[str] | None = Field(
         default=None,
@@ -60,7 +62,8 @@ class Temperature(Section):
     max: Positive = Field(default=1.0, description="The upper bound, kept after every step.")
     learn: bool = Field(default=True, description="Whether it is trained.")
     learn_as: Literal["log_scale", "temperature"] = Field(
-        default="log_scale", description="What the trained number is: log(1/temperature), or the temperature itself."
+        default="log_scale",
+        description="What the trained number is: log(1/temperature), or the temperature itself.",
     )
 
     @model_validator(mode="after")
@@ -89,12 +92,13 @@ class Data(Section):
     """What is trained on."""
 
     train: Annotated[list[Source], Field(min_length=1)] = Field(
-       default= description="The datasets, drawn from by the sampler."
+        description="The datasets, drawn from by the sampler."
     )
     sampler: Use = Field(default=Use(use="shuffle"), description="Which sample comes when.")
     transform: Use = Field(default=Use(use="clip"), description="How a training view is cut from an image.")
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
-        default=0, description="Processes that read and decode, for each rank; 0 reads in the training process."
+        default=0,
+        description="Processes that read and decode, for each rank; 0 reads in the training process.",
     )
     max_bad: Annotated[FiniteFloat, Field(ge=0)] = Field(
         default=0.1,
@@ -108,7 +112,9 @@ class Optimizer(Section):
 
     use: Literal["adamw"] = Field(default="adamw", description="Which one.")
     lr: Positive = Field(default=5e-4, description="The peak learning rate.")
-    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = Field(default=0.2, description="Decoupled weight decay.")
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = Field(
+        default=0.2, description="Decoupled weight decay."
+    )
     betas: tuple[Annotated[FiniteFloat, Field(ge=0, lt=1)], Annotated[FiniteFloat, Field(ge=0, lt=1)]] = (
         Field(default=(0.9, 0.98), description="Decay rates of the two moments.")
     )
@@ -118,7 +124,9 @@ class Optimizer(Section):
 class Schedule(Section):
     """The learning rate over the run: a linear rise, then the curve."""
 
-    use: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="The curve after the warm-up.")
+    use: Literal["cosine", "constant", "linear"] = Field(
+        default="cosine", description="The curve after the warm-up."
+    )
     warmup: Annotated[int, Field(ge=0)] = Field(default=0, description="Steps of linear rise from zero.")
     final: Share = Field(default=0.0, description="The learning rate at the end, as a share of the peak.")
 
@@ -127,13 +135,22 @@ class Train(Section):
     """How long and how it is trained. Exactly one of `steps` and `epochs` is given."""
 
     steps: Annotated[int, Field(gt=0)] | None = Field(default=None, description="Optimizer steps.")
-    epochs: Positive | None = Field(default=None, description="Passes over the training data, instead of `steps`.")
-    batch_size: Annotated[int, Field(gt=1)] = Field(default=256, description="Samples a step, over all ranks.")
-    micro_batch_size: Annotated[int, Field(gt=0)] | None = Field(
-        default=None, description="Samples that a rank encodes at once; by default its whole share of the batch."
+    epochs: Positive | None = Field(
+        default=None, description="Passes over the training data, instead of `steps`."
     )
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16 is autocast over fp32 parameters.")
-    clip_grad_norm: Positive | None = Field(default=1.0, description="The largest gradient norm; null does not clip.")
+    batch_size: Annotated[int, Field(gt=1)] = Field(
+        default=256, description="Samples a step, over all ranks."
+    )
+    micro_batch_size: Annotated[int, Field(gt=0)] | None = Field(
+        default=None,
+        description="Samples that a rank encodes at once; by default its whole share of the batch.",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="bf16 is autocast over fp32 parameters."
+    )
+    clip_grad_norm: Positive | None = Field(
+        default=1.0, description="The largest gradient norm; null does not clip."
+    )
     optimizer: Optimizer = Field(default=Optimizer(), description="The optimizer.")
     schedule: Schedule = Field(default=Schedule(), description="The learning rate's schedule.")
 
@@ -176,10 +193,12 @@ class Recipe(Section):
         description="A recipe that this one is laid over: a preset `plugin/name`, or the path of a file.",
     )
     name: Name = Field(default="run", description="What the run is called; by default the file's name.")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="Everything random follows from it.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        default=0, description="Everything random follows from it."
+    )
     model: Model
     objectives: Annotated[list[Objective], Field(min_length=1)] = Field(
-       default= description="The losses that are summed."
+        description="The losses that are summed."
     )
     data: Data
     train: Train
@@ -187,5 +206,6 @@ class Recipe(Section):
     checkpoint: Checkpoint = Checkpoint()
     deepspeed: dict[str, Any] = Field(default={}, description="Settings passed through to DeepSpeed.")
     output: Annotated[str, Field(min_length=1)] = Field(
-        default="runs/run", description="The run folder, relative to the working directory; by default runs/NAME."
+        default="runs/run",
+        description="The run folder, relative to the working directory; by default runs/NAME.",
     )
