@@ -47,7 +47,10 @@ class Retrieval(Evaluator):
     """
 
     def __init__(
-        self, *, data: Annotated[Dataset, Component("dataset")], prompts: str | list[str] | None = None
+        self,
+        *,
+        data: Annotated[Dataset, Component("dataset")],
+        prompts: Annotated[str | list[str], Component("prompts")] | None = None,
     ) -> None:
         self.data = data
         self.templates = () if prompts is None else templates_of(prompts)

@@ -52,7 +52,10 @@ class ZeroShot(Evaluator):
     """
 
     def __init__(
-        self, *, data: Annotated[Dataset, Component("dataset")], prompts: str | list[str] = "clip80"
+        self,
+        *,
+        data: Annotated[Dataset, Component("dataset")],
+        prompts: Annotated[str | list[str], Component("prompts")] = "clip80",
     ) -> None:
         self.data = data
         self.templates = templates_of(prompts)

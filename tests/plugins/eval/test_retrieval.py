@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vlc_core.errors import Diverged
+from vlc_plugin_data.manifest import Manifest
 from vlc_plugin_eval.gallery import build_gallery
 from vlc_plugin_eval.retrieval import Retrieval
 
@@ -123,8 +124,7 @@ def test_a_diverged_model_has_no_recall(known: SimpleNamespace) -> None:
 
 def test_real_captions_are_read_and_found(known: SimpleNamespace, shared_data: Path) -> None:
     """Photographs with five captions each: an embedding that knows the first caption finds it."""
-    manifest = pytest.importorskip("vlc_plugin_data.manifest")
-    data = manifest.Manifest(path=str(shared_data / "flickr8k" / "pairs.jsonl"))
+    data = Manifest(path=str(shared_data / "flickr8k" / "pairs.jsonl"), text="captions")
     samples = [data[i] for i in range(120)]
     assert all(len(s.texts) == 5 for s in samples)
     image_ND = torch.stack([known.hashed(s.texts[0].strip()) for s in samples])
