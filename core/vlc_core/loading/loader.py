@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,15 +52,16 @@ class Loader:
     def __len__(self) -> int:
         return max(0, self.steps - self.start_step)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch, None, None]:
         """Workers start here, live as long as the iteration, and end with it.
 
         Raises:
             DataError: A slot of a batch could not be filled, or a worker process died.
         """
-        loader = self._data_loader()
-        with _own_signal_handlers():
-            batches = iter(loader)
+        with _own_signal_handlers(), warnings.catch_warnings():
+            # A recipe moves between machines; how many cores this one has is not worth a warning in each run.
+            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            batches = iter(self._data_loader())
         try:
             for _ in range(len(self)):
                 yield _unwrap(self._next(batches))
@@ -68,7 +69,6 @@ class Loader:
             del batches  # its finaliser stops the workers
 
     def _data_loader(self) -> DataLoader[Any]:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive the fork
         workers = min(self.workers, len(self))
         return DataLoader(
             _Steps(self),
@@ -84,10 +84,15 @@ class Loader:
     def _next(self, batches: Iterator[Batch | _Failure]) -> Batch | _Failure:
         try:
             return next(batches)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            if not _is_a_death(error):
                 raise
             raise DataError(_WORKER_DIED.format(self.workers)) from error
+
+
+def _is_a_death(error: Exception) -> bool:
+    """Whether a worker is gone: torch says so, or the shared memory of a batch has nobody left to hand it over."""
+    return not isinstance(error, RuntimeError) or "DataLoader worker (pid" in str(error)
 
 
 _WORKER_DIED = (
@@ -145,4 +150,5 @@ def _own_signal_handlers() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGCHLD, before)
+        if before is not None:  # None: set by something other than Python, which could not be put back
+            signal.signal(signal.SIGCHLD, before)
