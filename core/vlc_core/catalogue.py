@@ -5,21 +5,20 @@ from __future__ import annotations
 # plugin name → kind → component names
 CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "align": {"objective": ("align",)},
-    "clip": {"objective": ("clip",), "recipe": ("base",)},
+    "clip": {"objective": ("clip",)},
     "data": {
         "dataset": ("digits", "folder", "manifest"),
         "sampler": ("shuffle",),
-        "transform": ("clip",),
-        "prompts": ("clip80",),
+        "transform": ("clip", "fit"),
+        "prompts": ("clip80", "clip7", "simple", "digits"),
     },
     "encoders": {
         "image_encoder": ("vit",),
         "text_encoder": ("text-transformer",),
-        "tokenizer": ("words", "bpe"),
+        "tokenizer": ("word", "bpe", "unigram", "file"),
     },
     "eval": {"evaluator": ("zero-shot", "retrieval")},
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
-    "trackers": {},
     "unicl": {"objective": ("bic",)},
 }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from vlc_core.describing import OptionInfo, describe
 from vlc_core.errors import RecipeError, VlcError
 from vlc_core.registry import Registry, spoken
 from vlc_core.signatures import (
@@ -16,8 +15,6 @@ from vlc_core.signatures import (
     Marked,
     Option,
     PathLike,
-    component_of,
-    is_path,
     marked,
     options_model,
     read_options,
@@ -45,28 +42,6 @@ RESERVED: dict[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OptionInfo:
-    """One option, for people.
-
-    Attributes:
-        name: As written in the recipe.
-        type: In words close to Python's.
-        default: :data:`REQUIRED` where there is none.
-        description: From the docstring.
-    """
-
-    name: str
-    type: str
-    default: Any
-    description: str
-
-    @property
-    def required(self) -> bool:
-        """Whether a recipe must give it."""
-        return self.default is REQUIRED
-
-
 @dataclass(slots=True)
 class Checked:
     """What :func:`check` found.
@@ -78,13 +53,6 @@ class Checked:
 
     problems: list[Problem] = field(default_factory=list)
     paths: list[KeyPath] = field(default_factory=list)
-
-
-def describe(component: type) -> list[OptionInfo]:
-    """Every option of a component, in the order of its signature."""
-    return [
-        OptionInfo(o.name, spell(o.annotation), o.default, o.description) for o in read_options(component)
-    ]
 
 
 def check(registry: Registry, kind: str, use: str, options: Mapping[str, Any], path: KeyPath = ()) -> Checked:
@@ -106,10 +74,12 @@ def check(registry: Registry, kind: str, use: str, options: Mapping[str, Any], p
         checked.problems += [Problem((*path, "use"), text) for text in error.problems]
         return checked
     if taken:
-        text = f"{use!r} has an option named {taken}, which the recipe reads itself; its author must rename it"
+        text = (
+            f"{use!r} has an option named {taken}, which the recipe reads itself; its author must rename it"
+        )
         checked.problems.append(Problem((*path, "use"), text))
     _, problems = validate(model, dict(options), noun=f"option of {use!r}")
-    checked.problems += [Problem((*path, *p.path), p.text) for p in problems]
+    checked.problems += [replace(p, path=(*path, *p.path)) for p in problems]
     wrong = {p.path[:1] for p in problems}
     for option in read_options(component):
         if option.name in options and (option.name,) not in wrong:
@@ -171,7 +141,7 @@ def build(registry: Registry, kind: str, spec: Use, *given: Any, where: str = ""
     model, problems = validate(options_model(component), spec.options, noun=f"option of {spec.use!r}")
     at = where or f"{spoken(kind)} {spec.use!r}"
     if model is None:
-        raise RecipeError([f"{at}: {dotted(p.path, spec.options)}: {p.text}" for p in problems])
+        raise RecipeError([f"{at}: {dotted(p.path, spec.options)}: {p}" for p in problems])
     names = [option.name for option in read_options(component) if option.name in spec.options]
     options = {name: getattr(model, f"o_{name}") for name in names}
     for option in read_options(component):
@@ -213,38 +183,3 @@ def _replace(options: dict[str, Any], found: Marked, value: Any) -> None:
 
     name = str(found.path[0])
     options[name] = put(options[name], found.path[1:])
-
-
-def spell(annotation: Any) -> str:
-    """A type for people: ``int``, ``'a' | 'b'``, ``list of dataset``, ``path``."""
-    origin, args = get_origin(annotation), get_args(annotation)
-    if (component := component_of(annotation)) is not None:
-        return spoken(component.kind)
-    if origin is Annotated:
-        base = "path" if is_path(annotation) and args[0] is str else spell(args[0])
-        bounds = [b for m in args[1:] for b in _bounds(m)]
-        return f"{base}, {', '.join(bounds)}" if bounds else base
-    if origin in (Union, types.UnionType):
-        return " | ".join(spell(a) for a in args)
-    if origin is Literal:
-        return " | ".join(repr(a) for a in args)
-    if origin in (list, tuple, dict):
-        inner = ", ".join("…" if a is Ellipsis else spell(a) for a in args)
-        return f"{origin.__name__}[{inner}]"
-    if annotation is type(None):
-        return "null"
-    return annotation.__name__ if inspect.isclass(annotation) else str(annotation).removeprefix("typing.")
-
-
-def _bounds(metadata: Any) -> list[str]:
-    """The bounds of a pydantic ``Field`` or an ``annotated_types`` marker."""
-    signs = {
-        "gt": ">",
-        "ge": "≥",
-        "lt": "<",
-        "le": "≤",
-        "multiple_of": "multiple of",
-        "min_length": "length ≥",
-    }
-    parts = getattr(metadata, "metadata", None) or [metadata]
-    return [f"{s} {v}" for p in parts for key, s in signs.items() if (v := getattr(p, key, None)) is not None]

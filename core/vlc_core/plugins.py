@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
 import pluggy
 
 from vlc_core import hookspecs
 from vlc_core.discovery import GROUP, Offer, discover
+from vlc_core.errors import VlcError
 from vlc_core.registry import NAME, Registrar, Registry
 
 RESTRICT = "VLC_PLUGINS"
@@ -71,30 +71,37 @@ class Plugins:
         return self.manager.hook
 
     def call(self, hook: str, **arguments: Any) -> list[PluginStatus]:
-        """Calls ``hook`` in each plugin in order of names; one that raises is dropped and listed as broken.
+        """Calls ``hook`` in each plugin in order of names; one that raises is silenced and listed as broken.
+
+        Its components stay, as a run may be using them. Errors of vlc itself come out: by one of those a
+        plugin ends a run on purpose. So does everything from what was registered with the manager directly.
 
         Returns:
-            The plugins that were dropped by this call.
+            The plugins that were silenced by this call.
         """
-        dropped = []
-        for status in [s for s in self.status if s.status == "ok"]:
-            error = self._guarded(partial(self._call_one, status.name, hook, arguments))
-            if error is not None:
-                dropped.append(self._drop(status, f"its {hook} raised {_name(error)}", error))
-        return dropped
+        silenced = []
+        known = {s.name: s for s in self.status if s.status == "ok"}
+        for name in sorted(name for name, _ in self.manager.list_name_plugin()):
+            try:
+                self._call_one(name, hook, arguments)
+            except (Exception, SystemExit) as error:
+                if name not in known or isinstance(error, VlcError):
+                    raise
+                silenced.append(self._silence(known[name], f"its {hook} raised {_name(error)}", error))
+        return silenced
 
     def load(self, offer: Offer) -> None:
         """Imports one plugin, checks its hooks and lets it register its components."""
         status = PluginStatus(offer.name, offer.distribution, offer.version, "ok")
         self.status.append(status)
-        for doing, step in (
-            ("importing it", partial(self._register, offer)),
-            ("its vlc_register", partial(self._call_one, offer.name, "vlc_register", self._registrar(offer))),
-        ):
-            error = self._guarded(step)
-            if error is not None:
-                self._drop(status, f"{doing} raised {_name(error)}", error)
-                return
+        doing = "importing it"
+        try:
+            self._register(offer)
+            doing = "its vlc_register"
+            self._call_one(offer.name, doing[4:], {"registry": Registrar(self.registry, offer.name)})
+        except (Exception, SystemExit) as error:
+            self.registry.remove(offer.name)
+            self._silence(status, f"{doing} raised {_name(error)}", error)
 
     def reject(self, offer: Offer, status: Status, reason: str, mend: str) -> None:
         """Lists a plugin that is not to be loaded."""
@@ -108,32 +115,22 @@ class Plugins:
         plugin = offer.load()
         if isinstance(plugin, type):
             plugin = plugin()
-        if self.manager.register(plugin, name=offer.name) is None:
-            raise ValueError(f"{offer.target} is None")
+        twin = self.manager.get_name(plugin)
+        if plugin is None or twin is not None:
+            raise ValueError(f"{offer.target} is {'None' if plugin is None else f'also the plugin {twin!r}'}")
+        self.manager.register(plugin, name=offer.name)
         self.manager.check_pending()
         if not self.manager.get_hookcallers(plugin):
             raise ValueError(f"{offer.target} implements no hook; mark its functions with @vlc_core.hookimpl")
-
-    def _registrar(self, offer: Offer) -> dict[str, Any]:
-        return {"registry": Registrar(self.registry, offer.name)}
 
     def _call_one(self, name: str, hook: str, arguments: dict[str, Any]) -> None:
         others = [plugin for other, plugin in self.manager.list_name_plugin() if other != name]
         self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
 
-    def _guarded(self, step: Callable[[], None]) -> BaseException | None:
-        """Runs a plugin's code; ``sys.exit`` in it is a failure like any other, only Ctrl-C passes."""
-        try:
-            step()
-        except (Exception, SystemExit) as error:
-            return error
-        return None
-
-    def _drop(self, status: PluginStatus, reason: str, error: BaseException) -> PluginStatus:
-        """Takes a plugin out again, with all that it registered, and lists it as broken."""
+    def _silence(self, status: PluginStatus, reason: str, error: BaseException) -> PluginStatus:
+        """Takes a plugin's hooks out and lists it as broken."""
         if self.manager.has_plugin(status.name):
             self.manager.unregister(name=status.name)
-        self.registry.remove(status.name)
         self.status = [s for s in self.status if s is not status]
         broken = replace(
             status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -13,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from vlc_core.docstrings import argument_texts
+from vlc_core.entry import KINDS
 from vlc_core.errors import RecipeError
+from vlc_core.nearest import did_you_mean
 from vlc_core.use import Use
 
+_LISTS = (list, tuple, Sequence)
+_MAPPINGS = (dict, Mapping)
 REQUIRED = inspect.Parameter.empty
 
 
@@ -24,6 +28,10 @@ class Component:
     """Marks an option that is itself a component: ``Annotated[Dataset, Component("dataset")]``."""
 
     kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of component{did_you_mean(self.kind, KINDS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Option:
 
 @cache
 def read_options(component: type) -> tuple[Option, ...]:
-    """The options of ``component``: those of its ``__init__``, and where that takes ``**options``, of the next.
+    """The options of ``component``: of its ``__init__``, and of the next one where that takes ``**options``.
 
     Raises:
         RecipeError: A type annotation cannot be resolved.
@@ -79,8 +87,8 @@ def _hints(component: type, owner: type) -> dict[str, Any]:
         return get_type_hints(owner.__init__, include_extras=True)  # type: ignore[misc]
     except Exception as error:
         raise RecipeError(
-            f"{component.__module__}.{component.__qualname__}: the type of an option cannot be resolved ({error});"
-            f" its author must import that type outside of TYPE_CHECKING"
+            f"{_full_name(component)}: the type of an option cannot be resolved ({error}); its author must"
+            f" import that type outside of TYPE_CHECKING"
         ) from error
 
 
@@ -88,15 +96,17 @@ def _hints(component: type, owner: type) -> dict[str, Any]:
 def options_model(component: type) -> type[BaseModel]:
     """A strict model of the options; nested components stand in it as :class:`Use`.
 
-    Field names are the options' with ``o_`` before them, which keeps them clear of pydantic's own; the keys that
-    it reads, the JSON schema and its errors bear the options' names.
+    Field names are the options' with ``o_`` before them, which keeps them clear of pydantic's own; the keys
+    that it reads, the JSON schema and its errors bear the options' names.
 
     Raises:
         RecipeError: An option has a type that no recipe can write.
     """
     fields: dict[str, Any] = {}
     for option in read_options(component):
-        info: dict[str, Any] = {"alias": option.name, "description": option.description or None}
+        info: dict[str, Any] = {"alias": option.name}
+        if option.description:
+            info["description"] = option.description
         if option.default is not REQUIRED:
             info |= _default(option.default)
         fields[f"o_{option.name}"] = (_writable(option.annotation), Field(**info))
@@ -105,8 +115,13 @@ def options_model(component: type) -> type[BaseModel]:
         return create_model(component.__name__, __config__=config, **fields)
     except Exception as error:
         raise RecipeError(
-            f"{component.__module__}.{component.__qualname__}: an option has a type that no recipe can write ({error})"
+            f"{_full_name(component)}: an option has a type that no recipe can write"
+            f" ({' '.join(str(error).split())[:200]})"
         ) from error
+
+
+def _full_name(component: type) -> str:
+    return f"{component.__module__}.{component.__qualname__}"
 
 
 def _default(value: Any) -> dict[str, Any]:
@@ -128,7 +143,7 @@ def _writable(annotation: Any) -> Any:
         return Annotated[_writable(args[0]), *args[1:]]
     if origin in (Union, types.UnionType):
         return Union[tuple(_writable(a) for a in args)]  # noqa: UP007
-    if origin in (list, tuple, dict):
+    if origin in (*_LISTS, *_MAPPINGS):
         return origin[tuple(a if a is Ellipsis else _writable(a) for a in args)]
     return annotation
 
@@ -178,12 +193,12 @@ def marked(annotation: Any, value: Any, path: tuple[str | int, ...]) -> Iterator
             if found:
                 yield from found
                 return
-    elif origin in (list, tuple) and isinstance(value, (list, tuple)):
+    elif origin in _LISTS and isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             fixed = origin is tuple and Ellipsis not in args
             branch = args[min(i, len(args) - 1)] if fixed else args[0]
             yield from marked(branch, item, (*path, i))
-    elif origin is dict and isinstance(value, dict):
+    elif origin in _MAPPINGS and isinstance(value, dict):
         for key, item in value.items():
             yield from marked(args[1], item, (*path, key))
 

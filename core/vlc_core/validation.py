@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -17,22 +18,18 @@ from vlc_core.nearest import did_you_mean, nearest
 KeyPath = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
-_KINDS = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "path_type": "a path",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "set_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
-    "none_required": "null",
+_SORTS = {
+    "a whole number": ("int_type", "int_from_float"),
+    "a number": ("float_type",),
+    "a finite number": ("finite_number",),
+    "true or false": ("bool_type",),
+    "text": ("string_type",),
+    "a path": ("path_type",),
+    "a list": ("list_type", "tuple_type", "set_type", "frozen_set_type"),
+    "a mapping of keys to values": ("dict_type", "model_type", "model_attributes_type", "dataclass_type"),
+    "null": ("none_required",),
 }
+_KINDS = {kind: words for words, kinds in _SORTS.items() for kind in kinds}
 _BOUNDS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -40,21 +37,38 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "multiple_of": ("a multiple of", "multiple_of"),
 }
+_LENGTHS = {
+    "too_short": ("at least", "min_length", "item"),
+    "too_long": ("at most", "max_length", "item"),
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+}
+TEXT = f"must be {_KINDS['string_type']}"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and the key path at which it is."""
+    """One thing that is wrong.
+
+    Attributes:
+        path: The key path at which it is.
+        text: What is wrong, or what the value must be.
+        given: What the value is instead, where the value is what is wrong.
+    """
 
     path: KeyPath
     text: str
+    given: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}, not {self.given}" if self.given else self.text
 
 
 def validate(model: type[M], data: Any, *, noun: str = "key") -> tuple[M | None, list[Problem]]:
     """``data`` as an instance of ``model``, or everything that is wrong with it.
 
-    Strict, with what JSON cannot tell apart let through: a list for a tuple, text for an enum or a path, a whole
-    number for a float.
+    Strict, but for what JSON cannot tell apart: a list passes for a tuple, text for an enum or a path, a
+    whole number for a float.
 
     Args:
         model: What it should be.
@@ -68,7 +82,7 @@ def validate(model: type[M], data: Any, *, noun: str = "key") -> tuple[M | None,
 
 
 def dotted(path: Sequence[str | int], data: Any = None) -> str:
-    """A key path as ``--set`` takes it: items of a list by their name in ``data`` where it is theirs alone."""
+    """A key path as ``--set`` takes it: items of a list by their name in ``data`` where only they bear it."""
     parts = []
     for key in path:
         parts.append(_item_name(data, key) if isinstance(key, int) else key)
@@ -77,7 +91,7 @@ def dotted(path: Sequence[str | int], data: Any = None) -> str:
 
 
 def item_names(items: Sequence[Any]) -> list[str | None]:
-    """What the items of a list are called: by ``name``, else by ``use`` without its plugin; None for others."""
+    """What items of a list are called: by ``name``, else by ``use`` without its plugin; None for others."""
     return [_called(item) for item in items]
 
 
@@ -109,38 +123,39 @@ def _child(data: Any, key: str | int) -> Any:
 
 
 def _problems(model: type[BaseModel], data: Any, errors: Sequence[ErrorDetails], noun: str) -> list[Problem]:
-    """One problem a key path: branches of a union that all failed are joined by "or"."""
-    by_path: dict[KeyPath, list[str]] = {}
-    wholes: dict[KeyPath, str] = {}
+    """One problem a key path: what the branches of a union each wanted is joined by "or"."""
+    wanted: dict[KeyPath, list[str]] = {}
+    others: dict[KeyPath, str] = {}
     for error in errors:
         if error["type"] == "default_factory_not_called":
             continue
         path = _path(error["loc"], data, error["type"])
         expected = _expected(error)
         if expected is None:
-            wholes[path] = _whole(model, path, error, noun)
-        elif expected not in by_path.setdefault(path, []):
-            by_path[path].append(expected)
-    joined = {
-        p: f"must be {' or '.join(e)}, not {shown(_at(data, p))}"
-        for p, e in by_path.items()
-        if p not in wholes
-    }
-    return [Problem(path, text) for path, text in (wholes | joined).items()]
+            others[path] = _sentence(model, path, error, noun)
+        elif expected not in wanted.setdefault(path, []):
+            wanted[path].append(expected)
+    return [
+        *(Problem(path, text) for path, text in others.items()),
+        *(
+            Problem(path, f"must {' or '.join(expected).replace(' or be ', ' or ')}", shown(_at(data, path)))
+            for path, expected in wanted.items()
+            if path not in others
+        ),
+    ]
 
 
 def _path(loc: Sequence[str | int], data: Any, kind: str) -> KeyPath:
     """``loc`` without the names of union branches and validators that pydantic puts into it."""
     path: list[str | int] = []
     for i, key in enumerate(loc):
-        last = i == len(loc) - 1
-        if isinstance(data, dict) and (key in data or (last and kind == "missing")):
+        absent = kind == "missing" and i == len(loc) - 1
+        inside = (isinstance(data, dict) and (absent or key in data)) or (
+            isinstance(data, list) and isinstance(key, int) and (absent or key < len(data))
+        )
+        if inside:
             path.append(key)
-        elif isinstance(data, list) and isinstance(key, int) and (key < len(data) or kind == "missing"):
-            path.append(key)
-        else:
-            continue
-        data = _child(data, key)
+            data = _child(data, key)
     return tuple(path)
 
 
@@ -151,40 +166,42 @@ def _at(data: Any, path: KeyPath) -> Any:
 
 
 def _expected(error: ErrorDetails) -> str | None:
-    """What the value must be, where the error is of that sort."""
+    """What the value must be or have, where the error is of that sort."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _KINDS:
-        return _KINDS[kind]
+        return f"be {_KINDS[kind]}"
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return f"{words} {context[key]}"
+        return f"be {words} {context[key]:g}"
+    if kind in _LENGTHS:
+        words, key, unit = _LENGTHS[kind]
+        return f"have {words} {context[key]} {unit}{'s' if context[key] != 1 else ''}"
     if kind in ("literal_error", "enum"):
-        allowed = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"])]
-        close = nearest(error["input"], allowed) if isinstance(error["input"], str) else None
-        listed = ", ".join(repr(a) for a in allowed)
-        return (listed if len(allowed) == 1 else f"one of {listed}") + (
-            f" (nearest: {close!r})" if close else ""
-        )
-    if kind in ("too_short", "string_too_short"):
-        return f"at least {context['min_length']} long"
-    if kind in ("too_long", "string_too_long"):
-        return f"at most {context['max_length']} long"
+        return _one_of(str(context["expected"]), error["input"])
+    if kind == "string_pattern_mismatch":
+        return f"match {context['pattern']}"
     return None
 
 
-def _whole(model: type[BaseModel], path: KeyPath, error: ErrorDetails, noun: str) -> str:
-    """The sentence of an error that is not about what the value must be."""
+def _one_of(expected: str, given: Any) -> str:
+    """Of pydantic's "'a', 'b' or 'c'"."""
+    allowed = re.findall(r"'([^']*)'", expected) or [expected]
+    close = nearest(given, allowed) if isinstance(given, str) else None
+    one = f"be {allowed[0]!r}" if len(allowed) == 1 else f"be one of {', '.join(map(repr, allowed))}"
+    return one if close is None or len(allowed) == 1 else f"{one} (nearest: {close!r})"
+
+
+def _sentence(model: type[BaseModel], path: KeyPath, error: ErrorDetails, noun: str) -> str:
+    """Of an error that is not about what the value must be."""
     if error["type"] == "extra_forbidden":
         allowed = _keys(_model_at(model, path[:-1]))
-        listed = f"allowed are {', '.join(allowed)}" if allowed else "none is allowed"
+        listed = f"allowed are {', '.join(allowed)}" if allowed else "there are none"
         return f"unknown {noun}{did_you_mean(str(path[-1]), allowed) or ';'} {listed}"
     if error["type"] == "missing":
-        return f"this {noun} is required"
-    if error["type"] == "string_pattern_mismatch":
-        return f"{shown(error['input'])} does not match {error.get('ctx', {}).get('pattern')}"
+        return f"this {noun.partition(' ')[0]} is required"
     if error["type"] in ("value_error", "assertion_error"):
         return str(error.get("ctx", {}).get("error", error["msg"]))
-    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {shown(error['input'])}"
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
 def _keys(model: type[BaseModel] | None) -> list[str]:
@@ -217,4 +234,6 @@ def shown(value: Any) -> str:
         return f"the text {value[:40] + '…' if len(value) > 40 else value!r}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
+    if isinstance(value, float) and math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
     return "a mapping" if isinstance(value, dict) else str(value)

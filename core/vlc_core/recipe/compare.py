@@ -11,7 +11,7 @@ from vlc_core.validation import KeyPath, dotted
 
 Effect = Literal["free", "warn", "refuse"]
 
-# What a change of each key means for a run that goes on: nothing, another course from here on, or another run.
+# What a change means for a run that goes on: nothing, another course from here on, or another run.
 EFFECTS: dict[tuple[str, ...], Effect] = {
     ("extends",): "free",
     ("name",): "free",

@@ -33,12 +33,14 @@ class Spec:
         kind: Its kind.
         use: Its name.
         options: Its own options, without the keys that the recipe reads.
+        prompts: Of a dataset: the prompt templates that the recipe gives beside its options.
     """
 
     path: KeyPath
     kind: str
     use: str
     options: dict[str, Any]
+    prompts: str | list[str] | None = None
 
 
 def specs(data: Any) -> Iterator[Spec]:
@@ -47,7 +49,18 @@ def specs(data: Any) -> Iterator[Spec]:
         for path, value in _matches(data, place, ()):
             if isinstance(value, Mapping) and isinstance(value.get("use"), str) and value["use"]:
                 reserved = RESERVED.get(kind, frozenset({"use"}))
-                yield Spec(path, kind, value["use"], {k: v for k, v in value.items() if k not in reserved})
+                options = {k: v for k, v in value.items() if k not in reserved}
+                yield Spec(
+                    path, kind, value["use"], options, _prompts(value) if "prompts" in reserved else None
+                )
+
+
+def _prompts(value: Mapping[str, Any]) -> str | list[str] | None:
+    """The value's prompts where they are of the right type."""
+    prompts = value.get("prompts")
+    if isinstance(prompts, list):
+        return prompts if all(isinstance(p, str) for p in prompts) else None
+    return prompts if isinstance(prompts, str) else None
 
 
 def _matches(data: Any, place: tuple[str, ...], path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

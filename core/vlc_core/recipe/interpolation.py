@@ -1,4 +1,4 @@
-"""``${NAME}`` and ``${NAME:-default}`` in a recipe's values, from the environment; ``$$`` stands for ``$``."""
+"""``${NAME}`` and ``${NAME:-default}`` in values, from the environment; ``$$`` stands for ``$``."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ def escape(text: str) -> str:
     return text.replace("$", "$$") if "$$" in text or "${" in text else text
 
 
-def expand(text: str, environment: Mapping[str, str] = os.environ) -> Scalar:
-    """``text`` with its variables replaced; one that is a variable as a whole is read as a YAML scalar.
+def expand(text: str, *, reread: bool = True, environment: Mapping[str, str] = os.environ) -> Scalar:
+    """``text`` with its variables replaced.
+
+    Args:
+        text: What the recipe has.
+        reread: Whether a text that is a variable as a whole is read as a YAML scalar, which can be a number.
+        environment: Where variables are looked up.
 
     Raises:
         ValueError: A variable that is not set and has no default, or a ``${`` that begins none.
     """
     expanded = _TOKEN.sub(lambda match: _value(match, environment), text)
-    return resolve(expanded) if is_whole(text) else expanded
+    return resolve(expanded) if reread and is_whole(text) else expanded
 
 
 def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:

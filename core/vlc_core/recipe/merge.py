@@ -1,8 +1,9 @@
 """Laying one recipe over another.
 
 Mappings merge key by key. A mapping whose ``use`` names another component replaces the old one. Anything else
-replaces what was there, with one exception: a mapping over a list patches the list's items, which go by their name
-(``name``, else ``use``) or their index; null removes an item, and a patch with a ``use`` under a new name adds one.
+replaces what was there, with one exception: a mapping over a list patches the list's items, which go by their
+name (``name``, else ``use``) or their index; null removes an item, and a patch with a ``use`` under a new
+name adds one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def merge(base: Node, over: Node, path: str = "") -> Node:
 
 
 def _replaces(base: Node, over: Node) -> bool:
-    """Whether ``over`` names another component than ``base``; ``clip`` and ``clip/clip`` are taken for the same."""
+    """Whether ``over`` names another component than ``base``; ``clip`` and ``clip/clip`` are the same."""
     old, new = base.get("use"), over.get("use")
     if old is None or new is None or old.value == new.value:
         return False
@@ -76,7 +77,7 @@ def _index(key: str, names: list[str | None], patch: Node, path: str) -> int | N
         return names.index(key)
     if count > 1:
         raise RecipeError(
-            f"{patch.mark}: {path}.{key}: {count} items of {path} go by that name; use the index 0 … {len(names) - 1}"
+            f"{patch.mark}: {path}.{key}: {count} items go by that name; use an index, 0 to {len(names) - 1}"
         )
     if key.isascii() and key.isdigit() and int(key) < len(names):
         return int(key)

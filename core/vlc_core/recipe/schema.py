@@ -43,7 +43,7 @@ class Source(Use):
     )
     prompts: str | list[str] | None = Field(
         default=None,
-        description="Templates that make a text of a class name, for samples without a text: the name of a set, "
+        description="Templates that make a text of a class name, for samples without text: the name of a set, "
         "a template with `{}`, or a list of templates. By default the class name itself.",
     )
 
@@ -196,14 +196,14 @@ class Recipe(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         default=0, description="Everything random follows from it."
     )
-    model: Model
+    model: Model = Field(description="The encoders and the space in which they meet.")
     objectives: Annotated[list[Objective], Field(min_length=1)] = Field(
         description="The losses that are summed."
     )
-    data: Data
-    train: Train
-    evaluate: Evaluate = Evaluate()
-    checkpoint: Checkpoint = Checkpoint()
+    data: Data = Field(description="What is trained on.")
+    train: Train = Field(description="How long and how it is trained.")
+    evaluate: Evaluate = Field(default=Evaluate(), description="What is measured, and how often.")
+    checkpoint: Checkpoint = Field(default=Checkpoint(), description="When the state is saved.")
     deepspeed: dict[str, Any] = Field(default={}, description="Settings passed through to DeepSpeed.")
     output: Annotated[str, Field(min_length=1)] = Field(
         default="runs/run",

@@ -1,4 +1,4 @@
-"""A recipe as it was written: values that know their file and line. Nodes are never changed, only replaced."""
+"""A recipe as it was written: values that know their file and line. Nodes never change."""
 
 from __future__ import annotations
 
