@@ -1,6 +1,6 @@
 """Recipes: read, merged, checked, written, compared."""
 
-from vlc_core.recipe.compare import Change, compare
+from vlc_core.recipe.changes import Change, compare
 from vlc_core.recipe.load import LoadedRecipe, load_recipe, validate_components
 from vlc_core.recipe.schema import Recipe
 

@@ -40,7 +40,7 @@ class LoadedRecipe:
     tree: Node = field(repr=False)
 
     def where(self, path: str | KeyPath = ()) -> str:
-        """File and line of a key such as ``"objectives.clip.weight"``, or of the nearest above that has one."""
+        """File and line of a key such as ``"objectives.clip.weight"``, or of the nearest one above it."""
         keys = undotted(path, self.resolved) if isinstance(path, str) else path
         return str(nearest_mark(self.tree, keys))
 

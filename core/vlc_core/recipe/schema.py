@@ -8,6 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from vlc_core.use import Use
 
+__all__ = [
+    "Checkpoint",
+    "Data",
+    "Evaluate",
+    "Evaluator",
+    "Model",
+    "Objective",
+    "Optimizer",
+    "Recipe",
+    "Schedule",
+    "Source",
+    "Temperature",
+    "Train",
+    "Use",
+]
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=120)]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -43,8 +59,8 @@ class Source(Use):
     )
     prompts: str | list[str] | None = Field(
         default=None,
-        description="Templates that make a text of a class name, for samples without text: the name of a set, "
-        "a template with `{}`, or a list of templates. By default the class name itself.",
+        description="Templates that make a text of a class name, for samples without text: the name of a "
+        "set, a template with `{}`, or a list of templates. By default the class name itself.",
     )
 
 

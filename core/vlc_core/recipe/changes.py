@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from vlc_core.errors import RecipeError
+from vlc_core.recipe.load import LoadedRecipe, load_recipe
 from vlc_core.recipe.schema import Recipe
+from vlc_core.registry import Registry
 from vlc_core.validation import KeyPath, dotted
 
 Effect = Literal["free", "warn", "refuse"]
@@ -66,6 +70,34 @@ def compare(old: Recipe, new: Recipe) -> list[Change]:
     """Every key that differs, defaults included, in the order of the schema."""
     before, after = (r.model_dump(mode="json", by_alias=True) for r in (old, new))
     return [Change(dotted(p, after), a, b, effect_of(p)) for p, a, b in _differences(before, after, ())]
+
+
+def refuse_changes(began: Path, now: LoadedRecipe, registry: Registry, *, allow: bool) -> list[Change]:
+    """Compares the recipe that a run is to go on with to the one in its folder.
+
+    Args:
+        began: The ``recipe.yaml`` in the run folder.
+        now: The recipe of today.
+        registry: Where components are found.
+        allow: Whether the run goes on as another one.
+
+    Returns:
+        The changes that the run goes on with.
+
+    Raises:
+        RecipeError: Keys differ that make it another run, and that is not allowed.
+    """
+    changes = compare(load_recipe(began, registry=registry).recipe, now.recipe)
+    refused = [change for change in changes if change.effect == "refuse"]
+    if refused and not allow:
+        raise RecipeError(
+            [
+                f"{now.where(refused[0].key)}: this is not the recipe that the run in {began.parent} began with;"
+                " change it back, start anew in another output folder, or go on all the same by --allow-changes",
+                *(f"{now.where(change.key)}: {change}" for change in refused),
+            ]
+        )
+    return changes
 
 
 def effect_of(path: KeyPath) -> Effect:
