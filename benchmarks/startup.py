@@ -1,7 +1,8 @@
 """How long the command line takes to answer, against importing the four libraries that it stands on.
 
-Run: ``python benchmarks/startup.py [ROUNDS]``. The processes compared take turns, so that a busy machine slows all
-alike; medians are printed, and the ratio to the bare imports. The limit is 1.5 times those plus 50 ms.
+Run: ``python benchmarks/startup.py [ROUNDS]``. The processes compared take turns, so that a busy machine
+slows all alike; medians are printed, and the ratio to the bare imports. The limit is 1.5 times those
+plus 50 ms.
 """
 
 from __future__ import annotations

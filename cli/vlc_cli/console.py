@@ -1,74 +1,108 @@
-"""What the terminal is written with: one console for each stream, tables, and numbers as people read them."""
+"""What the terminal is written with: plain tables, emphasis where it shows, and numbers as people read them.
+
+Commands that answer at once print through this file alone; rich is imported where something moves.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-
-
-@cache
-def stdout() -> Console:
-    """The console of stdout: colours on a terminal only."""
-    return _console(sys.stdout.isatty(), stderr=False)
+GAP = "   "
+NARROWEST = 20
+FEW_METRICS = 4
+COUNTS = ("rank", "samples", "classes", "images", "texts")
+"""Words in the names of metrics that are no shares, be they ever so small."""
 
 
-@cache
-def stderr() -> Console:
-    """The console of stderr."""
-    return _console(sys.stderr.isatty(), stderr=True)
-
-
-def _console(terminal: bool, *, stderr: bool) -> Console:
-    from rich.console import Console
-
-    # Rich takes whatever is no terminal for 80 columns wide, and would fold tables that go to a file or to grep.
-    width = None if terminal or "COLUMNS" in os.environ else 140
-    return Console(stderr=stderr, highlight=False, width=width)
-
-
-def say(text: RenderableType = "") -> None:
-    """Prints to stdout. Text may carry rich's markup, and its lines are left to the terminal to wrap."""
-    stdout().print(text, soft_wrap=isinstance(text, str))
+def say(text: str = "") -> None:
+    """Prints to stdout, at once."""
+    print(text, flush=True)  # noqa: T201
 
 
 def say_json(value: object) -> None:
     """Prints ``value`` as JSON to stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()) -> Table:
-    """A table with a head and no other lines.
+def bold(text: str) -> str:
+    """``text`` in bold where stdout shows that."""
+    return f"\x1b[1m{text}\x1b[0m" if _is_rich(sys.stdout.isatty()) else text
+
+
+def dim(text: str) -> str:
+    """``text`` set back where stdout shows that."""
+    return f"\x1b[2m{text}\x1b[0m" if _is_rich(sys.stdout.isatty()) else text
+
+
+def alarm(head: str) -> str:
+    """The head of a message in red where stderr shows that."""
+    return f"\x1b[1;31m{head}\x1b[0m" if _is_rich(sys.stderr.isatty()) else head
+
+
+def _is_rich(terminal: bool) -> bool:
+    return terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+) -> str:
+    """A table with a head and a rule, ready to be printed.
+
+    On a terminal the last column is wrapped to its width; elsewhere every row is one line, for grep.
 
     Args:
         columns: The heads.
-        rows: Cells as plain text. Only those of the last column are wrapped where the terminal is narrow.
-        title: Printed above it.
+        rows: The cells.
+        title: Stands above it.
         right: The columns that stand against their right edge.
     """
-    from rich import box
-    from rich.table import Table
+    lines = [tuple(columns), *(tuple(row) for row in rows)]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    if sys.stdout.isatty():
+        before = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
+        widths[-1] = min(widths[-1], max(NARROWEST, shutil.get_terminal_size().columns - before))
+    flush_right = [column in right for column in columns]
+    laid = [part for line in lines[1:] for part in _lay(line, widths, flush_right)]
+    head, *more = _lay(lines[0], widths, flush_right)
+    rule = dim(GAP.join("─" * width for width in widths))
+    return "\n".join([*([bold(title)] if title else []), bold(head), *map(bold, more), rule, *laid]) + "\n"
+
+
+def _lay(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    """One row as lines of text: as many as its last cell needs."""
+    wrapped = textwrap.wrap(cells[-1], widths[-1]) or [""]
+    for number, last in enumerate(wrapped):
+        parts = [*(cells[:-1] if number == 0 else [""] * (len(cells) - 1)), last]
+        padded = [
+            part.rjust(width) if flush else part.ljust(width)
+            for part, width, flush in zip(parts, widths, right, strict=True)
+        ]
+        yield GAP.join(padded).rstrip()
+
+
+def listing(lines: Mapping[str, str]) -> str:
+    """Names and what is to be said of each, below one another."""
+    width = max(map(len, lines), default=0)
+    return "\n".join(f"{dim(name.ljust(width))}  {text}" for name, text in lines.items()) + "\n"
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Shows ``text`` and a sign of life on stderr, if that is a terminal, for as long as something takes."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    for index, column in enumerate(columns):
-        made.add_column(
-            column,
-            header_style="bold",
-            no_wrap=index < len(columns) - 1,
-            overflow="fold",
-            justify="right" if column in right else "left",
-        )
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
+    with Console(stderr=True).status(Text(text)):
+        yield
 
 
 def count(number: float) -> str:
@@ -89,22 +123,23 @@ def duration(seconds: float) -> str:
 
 
 def metric_rows(values: Mapping[str, float]) -> list[tuple[str, str]]:
-    """The metrics of an evaluation for people: shares in percent, ranks and other numbers as they are."""
+    """The metrics of an evaluation for people: shares in percent, ranks and counts as they are."""
     return [(name.replace("_", " "), _metric(name, value)) for name, value in values.items()]
 
 
 def metric_line(values: Mapping[str, float]) -> str:
-    """The metrics of an evaluation on a line."""
-    return plain(" · ".join(f"{name} {value}" for name, value in metric_rows(values)))
+    """What fits on a line of an evaluation: its shares, and of many only those at 1 and the means."""
+    shares = {name: value for name, value in values.items() if _is_share(name, value)} or dict(values)
+    if len(shares) > FEW_METRICS:
+        shares = {
+            name: value for name, value in shares.items() if name.endswith("1") or "mean" in name
+        } or shares
+    return " · ".join(f"{name} {value}" for name, value in metric_rows(shares))
 
 
 def _metric(name: str, value: float) -> str:
-    is_share = 0 <= value <= 1 and "rank" not in name
-    return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
+    return f"{100 * value:.1f} %" if _is_share(name, value) else f"{value:.4g}"
 
 
-def plain(text: str) -> str:
-    """``text`` with nothing in it that rich takes for markup."""
-    from rich.markup import escape
-
-    return escape(text)
+def _is_share(name: str, value: float) -> bool:
+    return 0 <= value <= 1 and not any(word in name for word in COUNTS)

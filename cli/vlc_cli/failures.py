@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+from vlc_cli import console
 from vlc_core.errors import RecipeError, VlcError
 
 FAILED = 1
@@ -29,10 +30,11 @@ def report(error: Exception) -> int:
         if not (isinstance(error, RecipeError) and rank() > 0):
             _print_error(str(error))
         return error.exit_code
+    if type(error).__name__ == "NoArgsIsHelpError":
+        console.say(str(error))
+        return RecipeError.exit_code
     if usage := _usage_sentence(error):
         _print_error(usage)
-        return RecipeError.exit_code
-    if type(error).__name__ == "NoArgsIsHelpError":
         return RecipeError.exit_code
     if type(error).__name__ == "Abort":
         _print_error("aborted")
@@ -44,7 +46,7 @@ def report(error: Exception) -> int:
 
 def warn(sentence: str) -> None:
     """Prints a warning on stderr."""
-    _print(f"warning: {sentence}", style="yellow")
+    _print("warning: ", sentence)
 
 
 def summary(error: BaseException) -> str:
@@ -76,17 +78,10 @@ def _usage_sentence(error: Exception) -> str | None:
 
 
 def _print_error(text: str) -> None:
-    prefix = "error: " if rank() == 0 else f"error on rank {rank()}: "
+    head = "error: " if rank() == 0 else f"error on rank {rank()}: "
     for line in text.splitlines():
-        _print(prefix + line, style="red")
+        _print(head, line)
 
 
-def _print(line: str, *, style: str) -> None:
-    if not sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
-        return
-    from vlc_cli.console import stderr
-
-    head, _, tail = line.partition(":")
-    stderr().print(f"[bold {style}]{head}:[/]", end="")
-    stderr().print(tail, markup=False, soft_wrap=True)
+def _print(head: str, line: str) -> None:
+    print(f"{console.alarm(head)}{line}", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,12 +1,13 @@
 """The entry point of ``vlc``: the command line is put together, run, and every failure told in a sentence.
 
-Nothing here or at the top of a command's file imports torch, so that ``--help`` and mistyped names answer at once.
+Nothing here or at the top of a command's file imports torch: ``--help`` and mistyped names answer at once.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from typer.main import get_command
 from vlc_cli import failures, options
 from vlc_cli.commands import COMMANDS
 from vlc_cli.plugin_commands import add_plugin_commands
+from vlc_cli.startup import QuickCommand, QuickGroup
 
 EPILOG = "Documentation and examples are in README.md and docs/ of the source."
 
@@ -38,27 +40,44 @@ def run(argv: Sequence[str]) -> int:
 
 
 def application(argv: Sequence[str]) -> typer.Typer:
-    """The command line for ``argv``: every command of vlc, and those of plugins where ``argv`` may mean one."""
+    """The command line as ``argv`` needs it: the command that is called, or the names of all."""
     app = typer.Typer(
         name="vlc",
+        cls=QuickGroup,
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode="rich",
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=EPILOG,
     )
     app.callback()(vlc)
-    for name, function in COMMANDS.items():
-        app.command(name)(function)
-    if not any(argument in COMMANDS for argument in argv):
-        add_plugin_commands(app, COMMANDS)
+    called = next((argument for argument in argv if not argument.startswith("-")), None)
+    if called in COMMANDS:
+        app.command(called, cls=QuickCommand)(load_command(called))
+        return app
+    for name, command in COMMANDS.items():
+        app.command(name, cls=QuickCommand, help=command.line)(_listed)
+    add_plugin_commands(app, COMMANDS)
     return app
+
+
+def load_command(name: str) -> Callable[..., None]:
+    """Imports a command's file; its signature is the command's."""
+    module, _, function = COMMANDS[name].target.partition(":")
+    loaded: Callable[..., None] = getattr(import_module(f"vlc_cli.commands.{module}"), function)
+    return loaded
+
+
+def _listed() -> None:
+    """Stands for a command where only its line in the help is wanted."""
 
 
 def vlc(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and exit.", callback=options.print_version, is_eager=True),
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=options.print_version, is_eager=True
+        ),
     ] = False,
     debug: options.Debug = False,
 ) -> None:

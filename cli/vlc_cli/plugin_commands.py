@@ -11,7 +11,7 @@ from vlc_cli import failures
 
 
 def add_plugin_commands(app: typer.Typer, taken: Container[str]) -> None:
-    """Lets every plugin add commands to ``app``; one that fails is named on stderr and costs only its own commands.
+    """Lets every plugin add commands to ``app``; one that fails is named on stderr and adds none.
 
     Args:
         app: Gets the commands.
@@ -25,11 +25,10 @@ def add_plugin_commands(app: typer.Typer, taken: Container[str]) -> None:
         try:
             own = _commands_of(status.name)
         except (Exception, SystemExit) as error:
-            failures.warn(f"plugin {status.name!r} adds no commands, its vlc_commands raised {failures.summary(error)}")
+            _refuse(status.name, f"its vlc_commands raised {failures.summary(error)}")
             continue
-        names = list(get_group(own).commands)
-        if clash := [name for name in names if name in taken]:
-            failures.warn(f"plugin {status.name!r} adds no commands, vlc has its own {', '.join(clash)}")
+        if clash := [name for name in get_group(own).commands if name in taken]:
+            _refuse(status.name, f"vlc has its own {', '.join(clash)}")
             continue
         app.registered_commands += own.registered_commands
         app.registered_groups += own.registered_groups
@@ -46,6 +45,10 @@ def _commands_of(plugin: str) -> typer.Typer:
     manager.subset_hook_caller("vlc_commands", remove_plugins=others)(app=own)
     get_group(own)  # builds the commands: a signature that typer refuses is found here
     return own
+
+
+def _refuse(plugin: str, reason: str) -> None:
+    failures.warn(f"plugin {plugin!r} adds no commands: {reason}")
 
 
 def _nothing() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from vlc_cli import console
 from vlc_core.hookspecs import hookimpl
 
-from vlc_cli import console
-
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from rich.progress import Progress
 
     from vlc_core.engine.run import Outcome, Run
@@ -34,8 +35,7 @@ class TrainingProgress:
     @hookimpl
     def vlc_run_start(self, run: Run) -> None:
         console.say(introduction(run))
-        out = console.stdout()
-        self._display = Bar(run) if out.is_terminal and not out.is_dumb_terminal else Lines()
+        self._display = Bar(run) if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else Lines()
 
     @hookimpl
     def vlc_step_end(self, run: Run, metrics: dict[str, float]) -> None:
@@ -50,11 +50,11 @@ class TrainingProgress:
 
     @hookimpl
     def vlc_evaluated(self, run: Run, name: str, evaluation: Evaluation) -> None:
-        console.say(f"step {run.step:,} · [bold]{console.plain(name)}[/] · {console.metric_line(evaluation.metrics)}")
+        console.say(f"step {run.step:,} · {console.bold(name)} · {console.metric_line(evaluation.metrics)}")
 
     @hookimpl
     def vlc_checkpoint_saved(self, run: Run, path: Path) -> None:
-        console.say(f"[dim]step {run.step:,} · checkpoint {console.plain(shown(path))}[/]")
+        console.say(console.dim(f"step {run.step:,} · checkpoint {shown(path)}"))
 
     @hookimpl
     def vlc_run_end(self, run: Run, outcome: Outcome) -> None:
@@ -88,8 +88,10 @@ class Bar:
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[words]}"),
         )
-        self._progress: Progress = Progress(*columns, console=console.stdout(), auto_refresh=False)
-        self._task = self._progress.add_task("", total=run.steps, completed=run.first_step, words="first step …")
+        self._progress: Progress = Progress(*columns, auto_refresh=False)
+        self._task = self._progress.add_task(
+            "", total=run.steps, completed=run.first_step, words="first step …"
+        )
         self._redrawn = 0.0
         self._progress.start()
         self._progress.refresh()
@@ -115,7 +117,6 @@ class Lines:
     def show(self, step: int, steps: int, words: str) -> None:
         if step == steps or time.monotonic() - self._printed >= self._every:
             console.say(f"step {step:,}/{steps:,} · {words}")
-            console.stdout().file.flush()
             self._printed = time.monotonic()
 
     def close(self) -> None:
@@ -124,20 +125,27 @@ class Lines:
 
 def introduction(run: Run) -> str:
     """What is about to be trained, on what, and for how long."""
-    recipe, batch = run.recipe, run.recipe.train.batch_size
-    parts = " · ".join(f"{name} {console.count(size)}" for name, size in run.parameters.items())
-    samples = (run.steps - run.first_step) * batch
-    resumed = f" · resumed after step {run.first_step:,}" if run.first_step else ""
-    objectives = " + ".join(objective.use for objective in recipe.objectives)
+    recipe, batch, steps = run.recipe, run.recipe.train.batch_size, run.steps - run.first_step
+    resumed = f", resumed after step {run.first_step:,}" if run.first_step else ""
+    objectives = " + ".join(objective.name for objective in recipe.objectives)
+    ranks = f"{run.world} rank{'' if run.world == 1 else 's'}"
     lines = {
-        "run": f"{recipe.name or run.folder.name} in {shown(run.folder)}{resumed}",
-        "model": f"{recipe.model.image.use} + {recipe.model.text.use}, {objectives}",
-        "parameters": f"{console.count(sum(run.parameters.values()))} ({parts})",
-        "training": f"{run.steps - run.first_step:,} steps × {batch:,} = {console.count(samples)} samples, "
-        + epochs(samples, run.epoch_samples),
-        "ranks": f"{run.world} · {recipe.train.precision}",
+        "run": f"{recipe.name} in {shown(run.folder)}{resumed}",
+        "model": f"{recipe.model.image.use} + {recipe.model.text.use}, trained by {objectives}",
+        "parameters": parts(run.parameters),
+        "training": f"{steps:,} steps × {batch:,} = {console.count(steps * batch)} samples, "
+        + epochs(steps * batch, run.epoch_samples),
+        "on": f"{ranks} in {recipe.train.precision}",
     }
-    return "\n".join(f"[dim]{name:<11}[/] {console.plain(line)}" for name, line in lines.items()) + "\n"
+    return console.listing(lines)
+
+
+def parts(parameters: Mapping[str, int]) -> str:
+    """``1.5 M: image 1.2 M, text 300,000``."""
+    by_part = ", ".join(
+        f"{name.removeprefix('towers.')} {console.count(size)}" for name, size in parameters.items()
+    )
+    return f"{console.count(sum(parameters.values()))}: {by_part}"
 
 
 def epochs(samples: int, epoch_samples: int) -> str:
@@ -145,15 +153,19 @@ def epochs(samples: int, epoch_samples: int) -> str:
     return f"{samples / epoch_samples:.3g} epochs of {epoch_samples:,} samples"
 
 
-def conclusion(run: Run, outcome: Outcome) -> RenderableType:
+def conclusion(run: Run, outcome: Outcome) -> str:
     """How the run ended and what it reached, as a table."""
     head = f"{outcome.status} after {outcome.steps:,} steps, {console.duration(outcome.seconds)}"
     if outcome.status != "finished":
         head += f" · {outcome.reason}"
-    rows = [(name, f"{outcome.metrics[key]:.4f}") for name, key in CLOSING_METRICS.items() if key in outcome.metrics]
+    rows = [
+        (name, f"{outcome.metrics[key]:.4f}")
+        for name, key in CLOSING_METRICS.items()
+        if key in outcome.metrics
+    ]
     for name, evaluation in outcome.evaluations.items():
         rows += [(f"{name} {metric}", shown) for metric, shown in console.metric_rows(evaluation.metrics)]
-    return console.table(("result", "value"), rows, title=head, right=("value",))
+    return "\n" + console.table(("result", "value"), rows, title=head, right=("value",))
 
 
 def next_commands(run: Run, outcome: Outcome) -> str:
@@ -167,8 +179,8 @@ def next_commands(run: Run, outcome: Outcome) -> str:
         f"vlc train {recipe} --resume{more}": "train on",
         f'python -c "{python}"': "use it from Python",
     }
-    lines = [f"  {console.plain(command)}  [dim]# {purpose}[/]" for command, purpose in commands.items()]
-    return "\n".join(["\n[bold]next[/]", *lines])
+    lines = [f"  {command}  {console.dim(f'# {purpose}')}" for command, purpose in commands.items()]
+    return "\n".join([console.bold("next"), *lines])
 
 
 def shown(path: Path) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import typer
-from vlc_cli import failures
-from vlc_cli.commands import COMMANDS
+
+from vlc_cli import failures, main
+from vlc_cli.logs import show_warnings
 from vlc_cli.main import run
 from vlc_cli.options import Debug
 from vlc_core import errors
@@ -21,7 +24,7 @@ def failing(monkeypatch):
         def command(debug: Debug = False) -> None:
             raise error
 
-        monkeypatch.setitem(COMMANDS, "train", command)
+        monkeypatch.setattr(main, "load_command", lambda name: command)
         return run(["train", *argv])
 
     return end
@@ -70,7 +73,7 @@ def test_debug_may_stand_before_the_command(monkeypatch, capsys):
     def command() -> None:
         raise ValueError("odd")
 
-    monkeypatch.setitem(COMMANDS, "train", command)
+    monkeypatch.setattr(main, "load_command", lambda name: command)
     assert run(["--debug", "train"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
@@ -118,6 +121,13 @@ def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(capsys, argv, word
 def test_no_command_at_all_prints_the_help(capsys):
     assert run([]) == 2
     assert "list-plugins" in capsys.readouterr().out
+
+
+def test_a_warning_that_the_library_logs_is_told_on_stderr(capsys):
+    show_warnings()
+    logging.getLogger("vlc").warning("%d texts were cut", 3)
+    logging.getLogger("vlc").info("not this")
+    assert capsys.readouterr() == ("", "warning: 3 texts were cut\n")
 
 
 def test_a_fault_that_all_ranks_find_is_told_by_the_first(failing, capsys, monkeypatch):

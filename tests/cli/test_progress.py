@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
-from vlc_cli import console, progress
+
+from vlc_cli import progress
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.interfaces.evaluator import Evaluation
 
@@ -19,10 +19,10 @@ def run(tmp_path, monkeypatch):
     recipe = SimpleNamespace(
         name="tiny",
         model=SimpleNamespace(image=SimpleNamespace(use="vit"), text=SimpleNamespace(use="text-transformer")),
-        objectives=[SimpleNamespace(use="clip"), SimpleNamespace(use="sigmoid")],
+        objectives=[SimpleNamespace(name="clip"), SimpleNamespace(name="sigmoid")],
         train=SimpleNamespace(batch_size=64, precision="fp32"),
     )
-    parameters = {"image": 1_200_000, "text": 300_000}
+    parameters = {"towers.image": 1_200_000, "towers.text": 300_000}
     return Run(
         recipe=recipe,
         folder=tmp_path / "runs" / "tiny",
@@ -35,16 +35,12 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def screen(monkeypatch):
-    """Points the console at a string, as a log or as a terminal."""
-
-    def point(*, terminal: bool) -> io.StringIO:
-        file = io.StringIO()
-        made = Console(file=file, width=100, force_terminal=terminal, highlight=False, _environ={})
-        monkeypatch.setattr(console, "stdout", lambda: made)
-        return file
-
-    return point
+def terminal(capsys, monkeypatch):
+    """Makes stdout a terminal."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("FORCE_COLOR", "1")
 
 
 def metrics(step: int, rate: float = 320.0) -> dict[str, float]:
@@ -74,46 +70,43 @@ def watch(run, steps, ending) -> progress.TrainingProgress:
     return watched
 
 
-def test_the_start_says_parameters_samples_epochs_and_ranks(run, screen):
-    file = screen(terminal=False)
+def test_the_start_says_parameters_samples_epochs_and_ranks(run, capsys):
     progress.TrainingProgress().vlc_run_start(run=run)
-    told = file.getvalue()
-    assert "1.5 M (image 1.2 M · text 300,000)" in told
+    told = capsys.readouterr().out
+    assert "1.5 M: image 1.2 M, text 300,000" in told
     assert "100 steps × 64 = 6,400 samples, 6.4 epochs of 1,000 samples" in told
     assert "tiny in runs/tiny" in told
-    assert "vit + text-transformer, clip + sigmoid" in told
-    assert "2 · fp32" in told
+    assert "vit + text-transformer, trained by clip + sigmoid" in told
+    assert "2 ranks in fp32" in told
 
 
-def test_a_resumed_run_counts_what_is_left(run, screen):
+def test_a_resumed_run_counts_what_is_left(run, capsys):
     run.first_step = 60
-    file = screen(terminal=False)
     progress.TrainingProgress().vlc_run_start(run=run)
-    assert "resumed after step 60" in file.getvalue()
-    assert "40 steps × 64 = 2,560 samples" in file.getvalue()
+    told = capsys.readouterr().out
+    assert "resumed after step 60" in told
+    assert "40 steps × 64 = 2,560 samples" in told
 
 
-def test_a_log_gets_the_first_and_the_last_step_and_a_line_now_and_then(run, screen, monkeypatch):
-    file = screen(terminal=False)
+def test_a_log_gets_the_first_and_the_last_step_and_a_line_now_and_then(run, capsys, monkeypatch):
     clock = iter(range(0, 10_000, 3))  # three seconds between any two looks at the clock
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
     watch(run, range(1, 101), outcome(run))
-    lines = [line for line in file.getvalue().splitlines() if "samples/s" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "samples/s" in line]
     assert lines[0] == "step 1/100 · loss 2.5000 · 320 samples/s · 20 s left"
     assert lines[-1] == "step 100/100 · loss 2.5000 · 320 samples/s · 0 s left"
     assert 10 < len(lines) < 40
 
 
-def test_a_log_of_a_fast_run_is_short(run, screen):
-    file = screen(terminal=False)
+def test_a_log_of_a_fast_run_is_short(run, capsys):
     watch(run, range(1, 101), outcome(run))
-    assert file.getvalue().count("samples/s") == 2
+    assert capsys.readouterr().out.count("samples/s") == 2
 
 
-def test_a_terminal_gets_a_bar_with_loss_rate_and_time_left(run, screen):
-    file = screen(terminal=True)
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_gets_a_bar_with_loss_rate_and_time_left(run, capsys):
     watch(run, range(1, 101), outcome(run))
-    told = file.getvalue()
+    told = capsys.readouterr().out
     assert "━" in told
     assert "100/100" in told
     assert "loss 2.5000 · 320 samples/s · 0 s left" in told
@@ -121,68 +114,74 @@ def test_a_terminal_gets_a_bar_with_loss_rate_and_time_left(run, screen):
     assert told.count("\x1b[?25l") == told.count("\x1b[?25h") == 1  # the cursor is hidden once and comes back
 
 
-def test_the_time_left_follows_a_smoothed_rate(run, screen, monkeypatch):
-    file = screen(terminal=False)
+def test_the_time_left_follows_a_smoothed_rate(run, capsys, monkeypatch):
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     watched = progress.TrainingProgress()
     watched.vlc_run_start(run=run)
     watched._display = progress.Lines(every=0.0)
     watched.vlc_step_end(run=run, metrics=metrics(10, rate=100.0))
     watched.vlc_step_end(run=run, metrics=metrics(11, rate=1100.0))
-    assert "200 samples/s · 28 s left" in file.getvalue()
+    assert "200 samples/s · 28 s left" in capsys.readouterr().out
 
 
-def test_evaluations_and_checkpoints_are_said_as_they_come(run, screen):
-    file = screen(terminal=False)
+def test_evaluations_and_checkpoints_are_said_as_they_come(run, capsys):
     run.step = 50
     watched = progress.TrainingProgress()
-    watched.vlc_evaluated(run=run, name="retrieval", evaluation=Evaluation({"text_r1": 0.5, "median_rank": 1.0}))
+    watched.vlc_evaluated(
+        run=run, name="retrieval", evaluation=Evaluation({"text_r1": 0.5, "median_rank": 1.0})
+    )
     watched.vlc_checkpoint_saved(run=run, path=run.folder / "checkpoints" / "step-50")
-    assert file.getvalue().splitlines() == [
-        "step 50 · retrieval · text r1 50.0 % · median rank 1",
+    assert capsys.readouterr().out.splitlines() == [
+        "step 50 · retrieval · text r1 50.0 %",
         "step 50 · checkpoint runs/tiny/checkpoints/step-50",
     ]
 
 
-def test_the_end_is_a_table_and_the_next_three_commands(run, screen):
-    file = screen(terminal=False)
+def test_the_end_is_a_table_and_the_next_three_commands(run, capsys):
     watch(run, [100], outcome(run))
-    told = file.getvalue()
+    told = capsys.readouterr().out
     assert "finished after 100 steps, 1:05 min" in told
-    for row in (("loss", "2.5000"), ("logit scale", "14.3000"), ("zero-shot top1", "97.3 %"), ("zero-shot classes", "10")):
-        assert any(line.split(row[0])[-1].strip() == row[1] for line in told.splitlines() if row[0] in line), row
+    for row in (
+        ("loss", "2.5000"),
+        ("logit scale", "14.3000"),
+        ("zero-shot top1", "97.3 %"),
+        ("zero-shot classes", "10"),
+    ):
+        assert any(
+            line.split(row[0])[-1].strip() == row[1] for line in told.splitlines() if row[0] in line
+        ), row
     assert "vlc eval runs/tiny " in told
     assert "vlc train runs/tiny/recipe.yaml --resume --allow-changes --set train.steps=200" in told
     assert "DualEncoder.load('runs/tiny')" in told
 
 
-def test_an_interrupted_run_says_so_and_how_to_go_on(run, screen):
-    file = screen(terminal=False)
+def test_an_interrupted_run_says_so_and_how_to_go_on(run, capsys):
     watch(run, [7], outcome(run, status="interrupted", reason="SIGINT", exit_code=130, steps=7))
-    assert "interrupted after 7 steps, 1:05 min · SIGINT" in file.getvalue()
-    assert "vlc train runs/tiny/recipe.yaml --resume  " in file.getvalue()
+    told = capsys.readouterr().out
+    assert "interrupted after 7 steps, 1:05 min · SIGINT" in told
+    assert "vlc train runs/tiny/recipe.yaml --resume  " in told
 
 
-def test_a_failed_run_leaves_the_last_word_to_the_error(run, screen):
-    file = screen(terminal=True)
+@pytest.mark.usefixtures("terminal")
+def test_a_failed_run_leaves_the_last_word_to_the_error(run, capsys):
     watch(run, [7], outcome(run, status="failed", reason="the loss is nan", exit_code=4))
-    assert "next" not in file.getvalue()
-    assert file.getvalue().count("\x1b[?25h") == 1
+    told = capsys.readouterr().out
+    assert "next" not in told
+    assert told.count("\x1b[?25h") == 1
 
 
-def test_a_run_that_ends_before_its_first_step_is_no_trouble(run, screen):
-    screen(terminal=True)
+def test_a_run_that_ends_before_its_first_step_is_no_trouble(run, capsys):
     progress.TrainingProgress().vlc_run_end(run=run, outcome=outcome(run, status="failed"))
+    assert capsys.readouterr().out == ""
 
 
-def test_brackets_in_names_are_printed(run, screen):
-    file = screen(terminal=False)
+def test_brackets_in_names_are_printed(run, capsys):
     run.recipe.name = "a[bold]b"
     progress.TrainingProgress().vlc_run_start(run=run)
-    assert "a[bold]b" in file.getvalue()
+    assert "a[bold]b" in capsys.readouterr().out
 
 
-def test_the_python_line_runs_as_it_is_printed(run, screen):
+def test_the_python_line_runs_as_it_is_printed(run, capsys):
     text = progress.next_commands(run, outcome(run))
     code = text.split('python -c "')[1].split('"')[0]
     compile(code, "line", "exec")

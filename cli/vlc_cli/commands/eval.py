@@ -17,19 +17,27 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     names: Annotated[
         list[str],
-        typer.Option("--with", metavar="NAME", help="An evaluation of the run's recipe; all of them without. Repeatable."),
+        typer.Option(
+            "--with",
+            metavar="NAME",
+            help="An evaluation of the run's recipe; all of them without. Repeatable.",
+        ),
     ] = [],  # noqa: B006
     sets: options.Sets = [],  # noqa: B006
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure a trained model; results are also written to the run's evaluations/ folder."""
+    """Measure a trained model.
+
+    Results are printed, and written to the run's evaluations/ folder.
+    """
+    from vlc_cli import console
+    from vlc_cli.logs import show_warnings
     from vlc_core.engine.evaluate import evaluate_run
     from vlc_core.plugins import plugins
 
-    from vlc_cli import console
-
-    with console.stderr().status(f"evaluating {console.plain(str(run))} …"):
+    show_warnings()
+    with console.waiting(f"evaluating {run} …"):
         results = evaluate_run(run, plugins(), names=names, sets=sets)
     if json:
         console.say_json({name: _as_json(result) for name, result in results.items()})
@@ -37,7 +45,7 @@ def evaluate(
     for name, result in results.items():
         rows = console.metric_rows(result.metrics)
         console.say(console.table(("metric", "value"), rows, title=name, right=("value",)))
-    console.say(f"[dim]written to {console.plain(str(run / 'evaluations'))}[/]")
+    console.say(console.dim(f"written to {run / 'evaluations'}"))
 
 
 def _as_json(result: Evaluation) -> dict[str, object]:

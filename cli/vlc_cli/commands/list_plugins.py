@@ -14,22 +14,24 @@ Row = dict[str, str]
 
 
 def list_plugins(json: options.Json = False, debug: options.Debug = False) -> None:
-    """List every component that the installed plugins offer."""
-    from vlc_core.plugins import plugins
-
+    """List what the installed plugins offer to recipes."""
     from vlc_cli import console
+    from vlc_core.plugins import plugins
 
     found = plugins()
     if json:
         console.say_json(_components(found) + _other_plugins(found))
         return
     components = _components(found)
-    shown = [(row["kind"].replace("_", " "), _usable_name(row), row["plugin"], row["summary"]) for row in components]
+    shown = [
+        (row["kind"].replace("_", " "), _usable_name(row), row["plugin"], row["summary"])
+        for row in components
+    ]
     console.say(console.table(("kind", "use", "plugin", "what it is"), shown))
     if unusable := [status for status in found.status if status.status != "ok"]:
         rows = [(s.name, s.status, f"{s.reason}; {s.mend}" if s.mend else s.reason) for s in unusable]
         console.say(console.table(("plugin", "status", "why, and what to do"), rows, title="not loaded"))
-    console.say("[dim]vlc show-plugin NAME shows a component's options, or what a plugin offers.[/]")
+    console.say(console.dim("vlc show-plugin NAME shows a component's options, or what a plugin offers."))
 
 
 def _components(found: Plugins) -> list[Row]:
@@ -56,7 +58,7 @@ def _components(found: Plugins) -> list[Row]:
 
 
 def _other_plugins(found: Plugins) -> list[Row]:
-    """Plugins that no component speaks for: those that failed, and those that only watch runs or add commands."""
+    """Plugins without a component: those that failed, and those that only watch runs or add commands."""
     speaking = {entry.plugin for entry in found.registry.entries()}
     return [_plugin_row(status) for status in found.status if status.name not in speaking]
 

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A plugin, or a component by its short or long name.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A plugin, or a component by its short or long name.")
+    ],
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show what a plugin offers, or every option of a component."""
-    from vlc_core.plugins import plugins
-
+    """Show what a plugin offers, or a component's options."""
     from vlc_cli import console
+    from vlc_core.plugins import plugins
 
     found = plugins()
     statuses = [status for status in found.status if status.name == name]
@@ -52,7 +53,9 @@ def _refuse(name: str, found: Plugins) -> None:
     if "/" in name:
         known |= {entry.long_name for entry in entries}
     hint = did_you_mean(name, known)
-    raise UnknownComponent(f"no plugin or component is called {name!r}{hint or '; vlc list-plugins lists them all'}")
+    raise UnknownComponent(
+        f"no plugin or component is called {name!r}{hint or '; vlc list-plugins lists them all'}"
+    )
 
 
 def _print_plugin(status: PluginStatus, found: Plugins) -> None:
@@ -60,9 +63,10 @@ def _print_plugin(status: PluginStatus, found: Plugins) -> None:
 
     state = "" if status.status == "ok" else f" · {status.status}: {status.reason}; {status.mend}"
     head = f"plugin {status.name} · {status.distribution} {status.version}{state}"
-    console.say(f"[bold]{console.plain(head)}[/]")
+    console.say(console.bold(head))
     if status.details:
-        console.say(console.plain(status.details))
+        console.say(status.details)
+    console.say()
     if rows := [(e.kind.replace("_", " "), e.name, e.summary) for e in _offered(status, found)]:
         console.say(console.table(("kind", "name", "what it is"), rows))
 
@@ -71,27 +75,27 @@ def _print_component(entry: Entry) -> None:
     from vlc_cli import console
 
     head = f"{entry.kind.replace('_', ' ')} {entry.long_name}"
-    console.say(f"[bold]{console.plain(head)}[/]")
+    console.say(console.bold(head))
     for line in (entry.summary, entry.source and f"Source: {entry.source}"):
         if line:
-            console.say(console.plain(line))
+            console.say(line)
+    console.say()
     loaded = entry.load()
     if entry.kind == "prompts":
-        console.say("\n".join(["", *(f"  {console.plain(template)}" for template in loaded), ""]))
+        console.say("\n".join([*(f"  {template}" for template in loaded), ""]))
     elif entry.kind == "recipe":
-        console.say(f"\n{console.plain(loaded.read_text(encoding='utf-8'))}")
+        console.say(loaded.read_text(encoding="utf-8"))
     else:
         _print_options(loaded)
 
 
 def _print_options(component: type) -> None:
-    from vlc_core.options import describe
-
     from vlc_cli import console
+    from vlc_core.options import describe
 
     described = describe(component)
     if not described:
-        console.say("[dim]It has no options.[/]\n")
+        console.say("It has no options.\n")
         return
     rows = [
         (o.name, o.type, "required" if o.required else _as_yaml(o.default), o.description.replace("``", "`"))
@@ -116,7 +120,9 @@ def _plugin_json(status: PluginStatus, found: Plugins) -> dict[str, Any]:
         "status": status.status,
         "reason": status.reason,
         "mend": status.mend,
-        "components": [{"kind": e.kind, "name": e.name, "summary": e.summary} for e in _offered(status, found)],
+        "components": [
+            {"kind": e.kind, "name": e.name, "summary": e.summary} for e in _offered(status, found)
+        ],
     }
 
 
@@ -139,4 +145,6 @@ def _component_json(entry: Entry) -> dict[str, Any]:
 
 
 def _offered(status: PluginStatus, found: Plugins) -> list[Entry]:
-    return [entry for entry in found.registry.entries() if entry.plugin == status.name and status.status == "ok"]
+    return [
+        entry for entry in found.registry.entries() if entry.plugin == status.name and status.status == "ok"
+    ]

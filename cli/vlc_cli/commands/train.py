@@ -14,20 +14,29 @@ def train(
     recipe: options.RecipeArgument,
     sets: options.Sets = [],  # noqa: B006
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint of the recipe's output folder.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on from the newest whole checkpoint of the recipe's output folder."
+        ),
     ] = False,
     allow_changes: Annotated[
-        bool, typer.Option("--allow-changes", help="Resume although the recipe is not the one the run began with.")
+        bool,
+        typer.Option("--allow-changes", help="Resume although the recipe is not the one the run began with."),
     ] = False,
     devices: Annotated[
-        int, typer.Option("--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used.")
+        int,
+        typer.Option(
+            "--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used."
+        ),
     ] = 1,
     debug: options.Debug = False,
 ) -> None:
     """Train a model as a recipe says."""
+    from vlc_cli.logs import show_warnings
     from vlc_core.plugins import plugins
     from vlc_core.recipe import load_recipe
 
+    show_warnings()
     found = plugins()
     # Read before any rank is started, so that a fault in the recipe is told once and at once.
     loaded = load_recipe(recipe, sets=sets, registry=found.registry)
@@ -37,9 +46,8 @@ def train(
     if devices > 1 and not launched():
         raise typer.Exit(spawn(context.obj, devices))
 
-    from vlc_core.engine.train import train as train_recipe
-
     from vlc_cli.progress import TrainingProgress
+    from vlc_core.engine.train import train as train_recipe
 
     found.manager.register(TrainingProgress(), name="vlc-cli-progress")
     outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
