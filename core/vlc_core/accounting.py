@@ -1,7 +1,8 @@
 """From the terms of all objectives to one loss that is the same however the batch is cut.
 
-Every term is a sum and a count on this rank. Its mean is the sum over all ranks and micro-batches divided by the count
-over all of them; data parallelism averages gradients over ranks, so a rank's share of the loss carries the factor world.
+Every term is a sum and a count on this rank. Its mean is the sum over all ranks and micro-batches divided by the
+count over all of them; data parallelism averages gradients over ranks, so a rank's share of the loss carries the
+factor world.
 
 Shapes: T terms.
 """
@@ -38,7 +39,8 @@ def named_terms(objective: str, result: Mapping[str, Term] | Tensor, batch_size:
 def tally(terms: Terms, device: torch.device) -> Tensor:
     """Sums and counts (T, 2) of this rank without gradient, in double precision so that counts stay exact."""
     rows = [
-        torch.stack([torch.as_tensor(x, device=device).detach().double().sum() for x in term]) for term in terms.values()
+        torch.stack([torch.as_tensor(x, device=device).detach().double().sum() for x in term])
+        for term in terms.values()
     ]
     return torch.stack(rows) if rows else torch.zeros(0, 2, dtype=torch.float64, device=device)
 
@@ -60,7 +62,10 @@ def weighted_loss(terms: Terms, totals: Tensor, weights: Mapping[str, float]) ->
 
 
 def report(names: tuple[TermName, ...], totals: Tensor, weights: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of a step from ``totals`` (T, 2): ``loss``, ``loss/OBJECTIVE`` and, of several, ``loss/OBJECTIVE/TERM``."""
+    """The metrics of a step from ``totals`` (T, 2).
+
+    They are ``loss``, ``loss/OBJECTIVE`` and, where an objective has several terms, ``loss/OBJECTIVE/TERM``.
+    """
     means = {name: total / max(count, 1.0) for name, (total, count) in zip(names, totals.tolist(), strict=True)}
     metrics = {"loss": sum(weights[name.objective] * mean for name, mean in means.items())}
     for objective in dict.fromkeys(name.objective for name in names):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -27,7 +25,7 @@ from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Model, Recipe, Use
-from vlc_core.registry import Registry, spoken
+from vlc_core.registry import Registry
 from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
 from vlc_core.towers import ImageTower, TextTower, Towers
@@ -68,7 +66,11 @@ def build_data(recipe: Recipe, registry: Registry) -> Data:
         DataError: A source is missing or empty.
     """
     opened = [
-        TrainingSource(spec.name, options.build(registry, "dataset", spec), templates(spec.prompts, registry))
+        TrainingSource(
+            spec.name,
+            options.build(registry, "dataset", spec, where=f"data.train.{spec.name}"),
+            CLASS_NAME if spec.prompts is None else options.templates(registry, spec.prompts),
+        )
         for spec in recipe.data.train
     ]
     for source in opened:
@@ -79,13 +81,6 @@ def build_data(recipe: Recipe, registry: Registry) -> Data:
     sampler: Sampler = options.build(registry, "sampler", recipe.data.sampler, plain, recipe.seed)
     transform: Transform = options.build(registry, "transform", recipe.data.transform)
     return Data(sources, classes, sampler, transform)
-
-
-def templates(prompts: str | list[str] | None, registry: Registry) -> tuple[str, ...]:
-    """Prompt templates: the set of that name, a list as it stands, or the bare class name."""
-    if prompts is None:
-        return CLASS_NAME
-    return registry.find("prompts", prompts).load() if isinstance(prompts, str) else tuple(prompts)
 
 
 def build_tokenizer(model: Model, registry: Registry, captions: Callable[[], Iterable[str]]) -> Tokenizer:
@@ -106,7 +101,9 @@ def build_towers(model: Model, registry: Registry, tokenizer: Tokenizer) -> Towe
     return Towers(ImageTower(image, model.embed_dim), TextTower(text, model.embed_dim), temperature)
 
 
-def build_pretrainer(recipe: Recipe, registry: Registry, towers: Towers, tokenizer: Tokenizer, data: Data) -> Pretrainer:
+def build_pretrainer(
+    recipe: Recipe, registry: Registry, towers: Towers, tokenizer: Tokenizer, data: Data
+) -> Pretrainer:
     """The module to train.
 
     Raises:
@@ -206,7 +203,7 @@ def load_towers(path: Path) -> tuple[Towers, Tokenizer]:
         _offer_tokens(towers.image.encoder, False)
         _offer_tokens(towers.text.encoder, False)
         towers.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise StorageError(f"the model in {folder} cannot be loaded: {error}") from error
     return towers, tokenizer
 
@@ -240,5 +237,3 @@ def _give_scalars_a_dimension(module: nn.Module) -> None:
 def seed_everything(seed: int) -> None:
     """Seeds torch for the initial weights; all else that is random has a key of its own."""
     torch.manual_seed(seed)
-
-

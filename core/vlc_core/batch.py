@@ -5,8 +5,9 @@ Shapes: V views, B batch, L tokens, H × W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -73,11 +74,11 @@ class Batch:
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
         """The batch with its tensors on ``device``."""
-        return replace(self, **{name: t.to(device, non_blocking=non_blocking) for name, t in self._tensors()})
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory, so that copies to a GPU overlap with compute."""
-        return replace(self, **{name: t.pin_memory() for name, t in self._tensors()})
+        return self._each(Tensor.pin_memory)
 
     def split(self, size: int) -> list[Batch]:
         """Micro-batches of ``size`` samples in order; skipped and truncated stay with the first.
@@ -104,5 +105,8 @@ class Batch:
             )
         return parts
 
-    def _tensors(self) -> list[tuple[str, Tensor]]:
-        return [(f.name, v) for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)]
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors: dict[str, Any] = {
+            f.name: change(value) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **tensors)

@@ -1,8 +1,8 @@
 """The module that DeepSpeed wraps: towers and objectives, entered through one ``forward`` with a phase.
 
-A step in one piece is the phase TRAIN. A step in micro-batches is EMBED for each of them without gradient, CONTRAST once
-over the features of all, and REPLAY for each of them with the gradients that CONTRAST found (gradient caching, Gao et al.,
-arXiv 2101.06983): objectives see every negative, memory holds one micro-batch's activations.
+A step in one piece is the phase TRAIN. A step in micro-batches is EMBED for each of them without gradient, CONTRAST
+once over the features of all, and REPLAY for each of them with the gradients that CONTRAST found (gradient caching, Gao
+et al., arXiv 2101.06983): objectives see every negative, memory holds one micro-batch's activations.
 
 Which modules run and in which order follows from the recipe alone, so that no rank ever waits for another in vain.
 
@@ -104,7 +104,11 @@ class Pretrainer(nn.Module):
     """
 
     def __init__(
-        self, towers: Towers, objectives: dict[str, Objective], weights: dict[str, float], needs: dict[str, Needs]
+        self,
+        towers: Towers,
+        objectives: dict[str, Objective],
+        weights: dict[str, float],
+        needs: dict[str, Needs],
     ) -> None:
         super().__init__()
         self.towers = towers
@@ -164,7 +168,12 @@ class Pretrainer(nn.Module):
         return Pull(tuple(pulls[:-1]), pulls[-1], scale.detach(), scale_pull, totals)
 
     def _replay(
-        self, batch: Batch, part: slice, pull: Pull, moment: Moment, whole: tuple[Batch, list[Embedded], Moment] | None
+        self,
+        batch: Batch,
+        part: slice,
+        pull: Pull,
+        moment: Moment,
+        whole: tuple[Batch, list[Embedded], Moment] | None,
     ) -> Tensor:
         """A scalar whose gradient is this micro-batch's part of the loss's gradient.
 

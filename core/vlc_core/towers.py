@@ -60,11 +60,13 @@ class ImageTower(Tower):
     """Pixels to features; normalises uint8 pixels on the device that encodes them."""
 
     encoder: ImageEncoder
+    gain: Tensor
+    offset: Tensor
 
     def __init__(self, encoder: ImageEncoder, embed_dim: int) -> None:
         super().__init__(encoder, embed_dim)
         mean, std = (torch.tensor(x).view(3, 1, 1) for x in (encoder.mean, encoder.std))
-        # (x/255 − mean)/std as one multiply and one subtract. Not saved: they belong to the encoder's definition.
+        # (x/255 − mean)/std as one multiply and one subtract. Not saved: they belong to the encoder.
         self.register_buffer("gain", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", mean / std, persistent=False)
 

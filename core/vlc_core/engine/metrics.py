@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +60,15 @@ class Read:
     flags: Flags
 
 
+class _Pending(NamedTuple):
+    """A step's numbers on their way to the host, and the seconds since the step before it."""
+
+    taken: Taken
+    numbers: Tensor
+    arrived: torch.cuda.Event | None
+    seconds: float
+
+
 class LateReader:
     """Takes the numbers of a step and gives those of the step before.
 
@@ -70,7 +80,7 @@ class LateReader:
     def __init__(self, batch_size: int, weights: dict[str, float]) -> None:
         self.batch_size = batch_size
         self.weights = weights
-        self._pending: tuple[Taken, Tensor, torch.cuda.Event | None] | None = None
+        self._pending: _Pending | None = None
         self._clock = time.perf_counter()
 
     def push(self, taken: Taken) -> Iterator[Read]:
@@ -81,7 +91,9 @@ class LateReader:
         if taken.numbers.is_cuda:
             arrived = torch.cuda.Event()
             arrived.record()
-        self._pending = (taken, host, arrived)
+        now = time.perf_counter()
+        self._pending = _Pending(taken, host, arrived, now - self._clock)
+        self._clock = now
 
     def flush(self) -> Iterator[Read]:
         """Gives what is still on its way, waiting for it.
@@ -91,13 +103,10 @@ class LateReader:
         """
         if self._pending is None:
             return
-        taken, host, arrived = self._pending
-        self._pending = None
-        if arrived is not None:
-            arrived.synchronize()
-        now = time.perf_counter()
-        seconds, self._clock = now - self._clock, now
-        yield self._read(taken, host.tolist(), seconds)
+        pending, self._pending = self._pending, None
+        if pending.arrived is not None:
+            pending.arrived.synchronize()
+        yield self._read(pending.taken, pending.numbers.tolist(), pending.seconds)
 
     def restart_clock(self) -> None:
         """Leaves out of the rate what has happened since the last step: an evaluation, a checkpoint."""
@@ -106,7 +115,7 @@ class LateReader:
     def _read(self, taken: Taken, numbers: list[float], seconds: float) -> Read:
         *terms, scale, norm, stop, skipped, truncated = numbers
         totals = torch.tensor(terms, dtype=torch.float64).view(-1, 2)
-        metrics = {"step": taken.step, "samples": taken.step * self.batch_size}
+        metrics: dict[str, float] = {"step": taken.step, "samples": taken.step * self.batch_size}
         metrics |= accounting.report(taken.names, totals, self.weights)
         metrics |= {"logit_scale": scale, "lr": taken.lr, "grad_norm": norm}
         metrics["samples_per_second"] = self.batch_size / max(seconds, 1e-9)

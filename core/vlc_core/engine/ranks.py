@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -67,7 +67,8 @@ def join(here: Place, on: torch.device) -> None:
         torch.cuda.set_device(on)
     os.environ["LOCAL_RANK"] = str(here.local_rank)  # DeepSpeed reads it to name its device
     if here.world == 1:
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        alone: Any = dist.HashStore()  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=alone, rank=0, world_size=1)
         return
     address, port = _master(os.environ)
     dist.init_process_group(

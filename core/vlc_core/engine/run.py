@@ -46,6 +46,8 @@ class Outcome:
         exit_code: What the command ends with.
         steps: How many steps were taken in all.
         seconds: How long this part of the run trained for, set-up and evaluation excluded.
+        skipped: Samples that could not be used, over the whole run.
+        truncated: Texts that were cut at the context, over the whole run.
         metrics: Of the last step.
         evaluations: The last result of each evaluator, by name.
     """
@@ -55,5 +57,7 @@ class Outcome:
     exit_code: int
     steps: int
     seconds: float
+    skipped: int = 0
+    truncated: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)

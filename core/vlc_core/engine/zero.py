@@ -1,8 +1,8 @@
 """Whole parameters and moments, whatever ZeRO stage holds them in pieces.
 
-Stage 0 keeps them whole in torch's optimizer. Stages 1 and 2 keep a flat fp32 copy of each parameter group, split over the
-ranks; a parameter's piece of it is its "fragment". Stage 3 splits every parameter by itself. This is the only place that
-knows. The calls below are collective: every rank makes them in the same order.
+Stage 0 keeps them whole in torch's optimizer. Stages 1 and 2 keep a flat fp32 copy of each parameter group, split over
+the ranks; a parameter's piece of it is its "fragment". Stage 3 splits every parameter by itself. This is the only place
+that knows. The calls below are collective: every rank makes them in the same order.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def set_moments(engine: Any, values: Mapping[str, Tensor], steps: int) -> None:
         entry["step"].fill_(float(steps))
 
 
-def clamp(parameter: nn.Parameter, low: float, high: float) -> None:
+def clamp(parameter: Any, low: float, high: float) -> None:
     """Bounds a parameter after the optimizer's step, in every copy that this rank has. Without communication."""
     if is_split(parameter):
         parameter.ds_tensor.data.clamp_(low, high)
@@ -90,13 +90,12 @@ def _base(engine: Any) -> torch.optim.Optimizer:
 
 
 def _moment(engine: Any, parameter: nn.Parameter, kind: str) -> Tensor:
-    if engine.zero_optimization_stage() == 0:
-        return _base(engine).state[parameter][kind]
-    whole: Tensor = safe_get_full_optimizer_state(parameter, kind)
+    own = engine.zero_optimization_stage() == 0
+    whole: Tensor = _base(engine).state[parameter][kind] if own else safe_get_full_optimizer_state(parameter, kind)
     return whole
 
 
-def _set_moment(engine: Any, parameter: nn.Parameter, kind: str, value: Tensor) -> None:
+def _set_moment(engine: Any, parameter: Any, kind: str, value: Tensor) -> None:
     if engine.zero_optimization_stage() == 0:
         _base(engine).state[parameter][kind].copy_(value)
     elif is_split(parameter):

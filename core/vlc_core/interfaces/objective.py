@@ -27,7 +27,7 @@ class Term(NamedTuple):
     """
 
     sum: Tensor
-    count: Tensor | float
+    count: Tensor | float  # type: ignore[assignment]  # tuple.count is of no use here
 
 
 Scope = Literal["batch", "micro"]

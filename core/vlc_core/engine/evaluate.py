@@ -1,0 +1,98 @@
+"""Evaluations: of a model in training, through its engine, and of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from vlc_core import options
+from vlc_core.engine.folder import RunFolder
+from vlc_core.errors import RecipeError, StorageError
+from vlc_core.inference import DualEncoder, Inference
+from vlc_core.interfaces.evaluator import Evaluation, Evaluator
+from vlc_core.nearest import nearest
+from vlc_core.pretrainer import Phase, Pretrainer
+from vlc_core.recipe import LoadedRecipe, load_recipe
+from vlc_core.registry import Registry
+from vlc_core.tokenizer import Tokenizer
+from vlc_core.use import Use
+
+if TYPE_CHECKING:
+    from vlc_core.plugins import Plugins
+
+
+def evaluate_engine(
+    engine: Any, model: Pretrainer, tokenizer: Tokenizer, evaluators: Mapping[str, Evaluator], *, scale: float
+) -> dict[str, Evaluation]:
+    """Runs evaluators on a model in training; every rank calls this and encodes its share."""
+    engine.eval()
+    try:
+        inference = Inference(
+            lambda pixels: engine(Phase.IMAGE, pixels.to(engine.device)).embed,
+            lambda tokens, mask: engine(Phase.TEXT, tokens.to(engine.device), mask.to(engine.device)).embed,
+            tokenizer,
+            size=model.towers.image.encoder.size,
+            context=model.towers.text.encoder.context,
+            scale=scale,
+        )
+        return {name: evaluator.evaluate(inference) for name, evaluator in evaluators.items()}
+    finally:
+        engine.train()
+
+
+def evaluate_run(
+    run_folder: Path,
+    plugins: Plugins,
+    *,
+    names: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    device: str | torch.device | None = None,
+) -> dict[str, Evaluation]:
+    """Runs evaluators on a finished run and writes ``evaluations/NAME.json``.
+
+    Args:
+        run_folder: Of the run.
+        plugins: The loaded plugins.
+        names: Which evaluators: those of the run's recipe by name, or any other that a plugin offers. All of the
+            recipe's where none is named.
+        sets: ``KEY=VALUE`` on the run's recipe, ``evaluate.with.NAME.OPTION=VALUE`` among them.
+        device: Where to run; CUDA where there is one.
+
+    Raises:
+        StorageError: ``run_folder`` holds no run.
+        RecipeError: A name or an option is unknown.
+        DataError: The data of an evaluator is missing.
+    """
+    folder = RunFolder(run_folder)
+    if not folder.recipe.is_file():
+        raise StorageError(f"{run_folder} is not a run: it has no recipe.yaml; give the folder that vlc train wrote to")
+    loaded = load_recipe(str(folder.recipe), sets=list(sets), registry=plugins.registry)
+    evaluators = _chosen(loaded, names, plugins.registry)
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
+    inference = Inference.of(DualEncoder.load(run_folder, device=device))
+    results = {}
+    for name, evaluator in evaluators.items():
+        results[name] = evaluator.evaluate(inference)
+        folder.write_evaluation(name, results[name], step=-1)
+    return results
+
+
+def _chosen(loaded: LoadedRecipe, names: Sequence[str], registry: Registry) -> dict[str, Evaluator]:
+    """The evaluators of ``names``: the recipe's own first, else one that a plugin offers, without options."""
+    own = {spec.name: spec for spec in loaded.recipe.evaluate.with_}
+    if not names and not own:
+        raise RecipeError("the run's recipe names no evaluator: say which with --with NAME (vlc list-plugins)")
+    offered = {entry.name for entry in registry.entries("evaluator")}
+    unknown = [name for name in names if name not in own and name.rpartition("/")[2] not in offered]
+    if unknown:
+        known = ", ".join(sorted({*own, *offered}))
+        close = nearest(unknown[0], {*own, *offered})
+        hint = f", did you mean {close!r}?" if close else ""
+        raise RecipeError(f"--with {unknown[0]}: no evaluator is called that{hint} Known: {known}")
+    specs = {name: own.get(name, Use(use=name)) for name in names} or own
+    return {
+        name: options.build(registry, "evaluator", spec, where=f"evaluate.with.{name}") for name, spec in specs.items()
+    }

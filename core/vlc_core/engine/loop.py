@@ -1,0 +1,193 @@
+"""The training loop: batches in, run events out."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Protocol
+
+import torch
+
+from vlc_core import distributed
+from vlc_core.batch import Batch, Skipped
+from vlc_core.engine.checkpoint import Progress
+from vlc_core.engine.metrics import LateReader, Read, Taken
+from vlc_core.engine.stepping import Stepper
+from vlc_core.errors import DataError
+
+
+class StopRequest:
+    """Whether this process was asked to stop: the first signal finishes the step, the second ends it at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Listens to Ctrl-C and to the signal that schedulers send before they end a job."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self.signal is not None:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self.signal = number
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many samples may be unusable before the run fails.
+
+    Attributes:
+        share: Of the samples that were drawn.
+        epoch: Samples in an epoch; the share is granted for one epoch from the start.
+    """
+
+    share: float
+    epoch: int
+
+    def check(self, skipped: int, drawn: int) -> None:
+        """Refuses to go on.
+
+        Raises:
+            DataError: More than the share could not be used.
+        """
+        limit = math.ceil(self.share * max(drawn, self.epoch))
+        if skipped > limit:
+            raise DataError(
+                f"{skipped} samples could not be used, more than the {limit} that data.max_bad allows by now: they are "
+                f"listed in skipped.jsonl of the run folder; mend them or raise data.max_bad"
+            )
+
+
+class Events(Protocol):
+    """What the loop reports to."""
+
+    def step(self, read: Read) -> None:
+        """The metrics of a step have arrived."""
+
+    def skipped(self, samples: Sequence[Skipped]) -> None:
+        """Samples of this rank could not be used."""
+
+    def evaluate(self, progress: Progress) -> None:
+        """It is time to evaluate."""
+
+    def checkpoint(self, progress: Progress) -> None:
+        """It is time to save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When what happens.
+
+    Attributes:
+        steps: Of the whole run.
+        batch_size: Of all ranks.
+        rate: Step to learning rate.
+        evaluate_every: Steps between evaluations; None for the end only.
+        checkpoint_every: Steps between checkpoints; None for the end only.
+        tolerance: For samples that cannot be used.
+    """
+
+    steps: int
+    batch_size: int
+    rate: Callable[[int], float]
+    evaluate_every: int | None
+    checkpoint_every: int | None
+    tolerance: Tolerance
+
+
+class Loop:
+    """Runs a plan from where ``progress`` stands.
+
+    Args:
+        plan: What to do.
+        stepper: Takes a step.
+        events: Told what happens, on every rank.
+        progress: Where the run stands.
+        stop: Whether this rank was asked to stop.
+    """
+
+    def __init__(self, plan: Plan, stepper: Stepper, events: Events, progress: Progress, stop: StopRequest) -> None:
+        self.plan = plan
+        self.stepper = stepper
+        self.events = events
+        self.progress = progress
+        self.stop = stop
+        self._reader = LateReader(plan.batch_size, stepper.model.weights)
+        self._stopping = False
+
+    def run(self, batches: Iterator[Batch], set_rate: Callable[[float], None]) -> bool:
+        """Takes the steps that are left.
+
+        Returns:
+            Whether the run is finished; False where it was asked to stop, and saved.
+
+        Raises:
+            Diverged: The loss or the gradient is not finite; nothing of it was saved.
+            DataError: Too many samples cannot be used.
+        """
+        while self.progress.step < self.plan.steps and not self._stopping:
+            batch = next(batches)
+            lr = self.plan.rate(self.progress.step)
+            set_rate(lr)
+            self._take(batch, lr)
+            self._when_due()
+        self._settle()
+        finished = self.progress.step >= self.plan.steps
+        if finished:
+            self.events.evaluate(self.progress)
+        self.events.checkpoint(self.progress)
+        return finished
+
+    def _take(self, batch: Batch, lr: float) -> None:
+        device: torch.device = self.stepper.engine.device
+        self.events.skipped(batch.skipped)
+        numbers = self.stepper(batch.to(device, non_blocking=True), self.progress.step)
+        flags = torch.tensor([bool(self.stop), len(batch.skipped), batch.truncated], dtype=torch.float64, device=device)
+        numbers = torch.cat([numbers, distributed.all_sum(flags)])
+        self.progress = replace(self.progress, step=self.progress.step + 1)
+        self._hear(self._reader.push(Taken(self.progress.step, lr, self.stepper.model.term_names, numbers)))
+
+    def _hear(self, arrived: Iterator[Read]) -> None:
+        for read in arrived:
+            self.progress = replace(
+                self.progress,
+                skipped=self.progress.skipped + read.flags.skipped,
+                truncated=self.progress.truncated + read.flags.truncated,
+            )
+            self._stopping = self._stopping or read.flags.stop > 0
+            self.events.step(read)
+            self.plan.tolerance.check(self.progress.skipped, read.step * self.plan.batch_size)
+
+    def _settle(self) -> None:
+        """Waits for the metrics of the last step: nothing is saved or measured that is not known to be finite."""
+        self._hear(self._reader.flush())
+
+    def _when_due(self) -> None:
+        step, plan = self.progress.step, self.plan
+        if step >= plan.steps:
+            return
+        evaluate = plan.evaluate_every is not None and step % plan.evaluate_every == 0
+        checkpoint = plan.checkpoint_every is not None and step % plan.checkpoint_every == 0
+        if not (evaluate or checkpoint):
+            return
+        self._settle()
+        if evaluate:
+            self.events.evaluate(self.progress)
+        if checkpoint:
+            self.events.checkpoint(self.progress)
+        self._reader.restart_clock()

@@ -1,0 +1,182 @@
+"""What a run leaves behind: metrics, evaluations, checkpoints, the model, and how it ended."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlc_core import assemble, distributed
+from vlc_core.batch import Skipped
+from vlc_core.engine import checkpoint as checkpoints
+from vlc_core.engine import zero
+from vlc_core.engine.checkpoint import Checkpoint, Progress
+from vlc_core.engine.evaluate import evaluate_engine
+from vlc_core.engine.folder import RunFolder
+from vlc_core.engine.metrics import MetricsFile, Read
+from vlc_core.engine.run import Outcome, Run
+from vlc_core.errors import VlcError
+from vlc_core.interfaces.evaluator import Evaluation, Evaluator
+from vlc_core.pretrainer import Pretrainer
+from vlc_core.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from vlc_core.plugins import Plugins
+    from vlc_core.recipe import LoadedRecipe
+
+log = logging.getLogger("vlc")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What is being trained, and what measures it."""
+
+    engine: Any
+    model: Pretrainer
+    tokenizer: Tokenizer
+    evaluators: Mapping[str, Evaluator]
+
+
+class Recorder:
+    """Listens to the loop. Every rank has one, because evaluations and checkpoints are made together; rank 0 writes.
+
+    Args:
+        loaded: The recipe, to be written into the folder.
+        plugins: Their run events are called.
+        folder: The run folder.
+        run: What the run events see.
+        trained: The model and its evaluators.
+    """
+
+    def __init__(self, loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, run: Run, trained: Trained) -> None:
+        self._loaded = loaded
+        self._plugins = plugins
+        self._folder = folder
+        self._run = run
+        self._trained = trained
+        self._writes = distributed.rank() == 0
+        self._metrics: dict[str, float] = {}
+        self._evaluations: dict[str, Evaluation] = {}
+        self._progress = Progress(step=run.first_step)
+        self._seconds = 0.0
+        self._said_truncated = False
+        self._file: MetricsFile | None = None
+
+    @contextmanager
+    def recording(self, device: str) -> Iterator[None]:
+        """Opens the run folder; writes how the run ended where it ends with an error.
+
+        A run that fails before its first step takes its new folder away again.
+        """
+        fresh = not self._folder.recipe.exists()
+        if self._writes:
+            self._open(device)
+        try:
+            yield
+        except BaseException as error:
+            self._fail(error, fresh)
+            raise
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def step(self, read: Read) -> None:
+        """Writes the metrics of a step."""
+        self._metrics = read.metrics
+        self._run.step = read.step
+        self._seconds += self._loaded.recipe.train.batch_size / read.metrics["samples_per_second"]
+        if self._file is not None:
+            self._file.write(read.metrics)
+            self._tell("vlc_step_end", metrics=read.metrics)
+        if read.flags.truncated and not self._said_truncated:
+            self._said_truncated = True
+            context = self._trained.model.towers.text.encoder.context
+            self._warn(f"texts longer than model.text.context ({context} tokens) are cut there; exit.json counts them")
+
+    def skipped(self, samples: Sequence[Skipped]) -> None:
+        """Lists samples that could not be used."""
+        self._folder.append_skipped(samples)
+
+    def evaluate(self, progress: Progress) -> None:
+        """Runs the recipe's evaluators."""
+        trained = self._trained
+        scale = self._metrics.get("logit_scale", 1 / self._loaded.recipe.model.temperature.init)
+        results = evaluate_engine(trained.engine, trained.model, trained.tokenizer, trained.evaluators, scale=scale)
+        self._evaluations |= results
+        if self._writes:
+            for name, evaluation in results.items():
+                self._folder.write_evaluation(name, evaluation, step=progress.step)
+                self._tell("vlc_evaluated", name=name, evaluation=evaluation)
+
+    def checkpoint(self, progress: Progress) -> None:
+        """Saves all that is needed to go on, and the model for use."""
+        engine = self._trained.engine
+        self._progress = progress
+        weights, moments = zero.state(engine.module), zero.moments(engine)
+        if not self._writes:
+            return
+        keep = self._loaded.recipe.checkpoint.keep
+        path = checkpoints.save_checkpoint(self._folder.checkpoints, Checkpoint(weights, moments, progress), keep=keep)
+        towers = {name.removeprefix("towers."): x for name, x in weights.items() if name.startswith("towers.")}
+        with tempfile.TemporaryDirectory() as scratch:
+            files = assemble.model_files(self._loaded.recipe.model, towers, self._trained.tokenizer, Path(scratch))
+        checkpoints.write_folder(self._folder.model, files)
+        self._tell("vlc_checkpoint_saved", path=path)
+
+    def end(self, finished: bool, stopped_by: int | None) -> Outcome:
+        """The outcome of a run that ended as it should."""
+        if finished:
+            outcome = self._outcome("finished", "all steps taken", 0)
+        else:
+            number = signal.SIGTERM if stopped_by is None else stopped_by
+            reason = f"stopped by {signal.Signals(number).name} after saving; go on with --resume"
+            outcome = self._outcome("interrupted", reason, 128 + number)
+        self._close(outcome)
+        return outcome
+
+    def _open(self, device: str) -> None:
+        self._folder.make()
+        self._loaded.write(self._folder.recipe)
+        self._folder.write_environment(self._plugins, self._run.world, device)
+        self._file = MetricsFile(self._folder.metrics, step=self._run.first_step)
+        self._tell("vlc_run_start")
+
+    def _fail(self, error: BaseException, fresh: bool) -> None:
+        if not self._writes:
+            return
+        code = error.exit_code if isinstance(error, VlcError) else 1
+        self._close(self._outcome("failed", str(error) or type(error).__name__, code))
+        if fresh and self._run.step == 0 and isinstance(error, VlcError):
+            self._folder.remove()
+
+    def _close(self, outcome: Outcome) -> None:
+        if self._writes:
+            self._folder.write_exit(outcome)
+            self._tell("vlc_run_end", outcome=outcome)
+
+    def _outcome(self, status: Any, reason: str, code: int) -> Outcome:
+        return Outcome(
+            status=status,
+            reason=reason,
+            exit_code=code,
+            steps=self._run.step,
+            seconds=self._seconds,
+            skipped=self._progress.skipped,
+            truncated=self._progress.truncated,
+            metrics=self._metrics,
+            evaluations=self._evaluations,
+        )
+
+    def _warn(self, sentence: str) -> None:
+        if self._writes:
+            log.warning(sentence)
+
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        """Calls a run event. Who only watches a run must not be able to end it."""
+        for silenced in self._plugins.call(hook, run=self._run, **arguments):
+            log.warning("plugin %s is switched off for the rest of the run: %s", silenced.name, silenced.reason)

@@ -1,0 +1,33 @@
+"""DeepSpeed around a module, in this process, without its noise and without what needs a compiler."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[str, Any]) -> Any:
+    """The DeepSpeed engine of ``module``. The process group must have been joined."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed|deepspeed")
+    import deepspeed
+    from deepspeed.utils import logger
+
+    logger.setLevel(logging.ERROR)
+    # Compiled at first use on the CPU, only for an all-reduce of inference that training never calls.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(
+        dist_backend=torch.distributed.get_backend(),
+        auto_mpi_discovery=False,
+        verbose=False,
+        dist_init_required=False,
+    )
+    engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=dict(config), dist_init_required=False)
+    return engine

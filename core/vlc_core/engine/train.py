@@ -1,0 +1,150 @@
+"""A training run from its recipe to its last checkpoint, on one rank of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlc_core import assemble, distributed
+from vlc_core.engine import checkpoint as checkpoints
+from vlc_core.engine import optimizer as optimizers
+from vlc_core.engine import ranks, schedule, zero
+from vlc_core.engine.checkpoint import Progress
+from vlc_core.engine.folder import RunFolder
+from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
+from vlc_core.engine.recorder import Recorder, Trained
+from vlc_core.engine.resume import check_changes
+from vlc_core.engine.run import Outcome, Run
+from vlc_core.engine.settings import deepspeed_config, rank_batch, zero_stage
+from vlc_core.engine.setup import wrap
+from vlc_core.engine.stepping import Stepper
+from vlc_core.errors import RecipeError, VlcError
+from vlc_core.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from vlc_core.assemble import Data
+    from vlc_core.plugins import Plugins
+    from vlc_core.recipe import LoadedRecipe
+    from vlc_core.recipe.schema import Recipe
+
+
+def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow_changes: bool = False) -> Outcome:
+    """Trains what a recipe says, as the rank that the launcher made this process.
+
+    Args:
+        loaded: The recipe, both of its passes done.
+        plugins: The loaded plugins; their run events are called on rank 0.
+        resume: Go on from the newest checkpoint in the run folder; start where there is none.
+        allow_changes: Resume although the recipe differs from the run's own in ways that change the result.
+
+    Returns:
+        How it ended: finished, or interrupted by a signal and saved.
+
+    Raises:
+        RecipeError: The recipe contradicts itself, the number of ranks, or the run that is resumed.
+        DataError: The data is missing or broken.
+        Diverged: The loss or the gradient is not finite.
+        StorageError: The run folder cannot be written.
+    """
+    here = ranks.place()
+    folder = RunFolder(Path(loaded.recipe.output))
+    deepspeed_config(loaded.recipe, here.world)  # refuses before anything is opened
+    if here.rank == 0:
+        folder.check(resume=resume)
+        if resume and folder.recipe.exists():
+            check_changes(folder.recipe, loaded, plugins.registry, allow=allow_changes)
+    on = ranks.device(here.local_rank)
+    ranks.join(here, on)
+    try:
+        with StopRequest().listening() as stop:
+            return _run(loaded, plugins, folder, on, stop)
+    finally:
+        ranks.leave()
+
+
+def _run(loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, on: torch.device, stop: StopRequest) -> Outcome:
+    recipe, registry = loaded.recipe, plugins.registry
+    start = distributed.broadcast_object(checkpoints.newest(folder.checkpoints))
+    saved = None if start is None else checkpoints.load_checkpoint(start)
+    progress = Progress() if saved is None else saved.progress
+
+    assemble.seed_everything(recipe.seed)
+    data = assemble.build_data(recipe, registry)
+    evaluators = assemble.build_evaluators(recipe, registry)
+    tokenizer = _tokenizer(recipe, plugins, data, folder if saved is not None else None)
+    towers = assemble.build_towers(recipe.model, registry, tokenizer)
+    model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data)
+    if saved is not None:
+        model.load_state_dict(dict(saved.weights))
+    parameters = assemble.parameter_counts(model)
+
+    world, adam = distributed.world(), recipe.train.optimizer
+    groups = optimizers.parameter_groups(model, adam.weight_decay)
+    optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
+    engine = wrap(model.to(on), optimizer, deepspeed_config(recipe, world))
+    if saved is not None:
+        zero.set_moments(engine, saved.moments, progress.step)
+
+    steps = assemble.total_steps(recipe, data.sampler.epoch)
+    per_rank, parts = rank_batch(recipe, world)
+    rank = distributed.rank()
+    loader = assemble.build_loader(
+        recipe, data, model, tokenizer, batch_size=per_rank, steps=steps, start_step=progress.step,
+        rank=rank, world=world, pin=on.type == "cuda",
+    )  # fmt: skip
+    stepper = Stepper(
+        engine, model, recipe.seed, rank, steps, per_rank // parts,
+        recipe.train.clip_grad_norm, zero_stage(recipe.deepspeed),
+    )  # fmt: skip
+    run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
+    recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))
+    loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop)
+    with recorder.recording(str(on)):
+        finished = loop.run(iter(loader), partial(optimizers.set_rate, engine.optimizer))
+        return recorder.end(finished, stop.signal)
+
+
+def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
+    epoch, bad, falls = data.sampler.epoch, recipe.data.max_bad, recipe.train.schedule
+    rate = partial(
+        schedule.rate,
+        use=falls.use,
+        peak=recipe.train.optimizer.lr,
+        warmup=falls.warmup,
+        steps=steps,
+        final=falls.final,
+    )
+    return Plan(
+        steps=steps,
+        batch_size=recipe.train.batch_size,
+        rate=rate,
+        evaluate_every=recipe.evaluate.every,
+        checkpoint_every=recipe.checkpoint.every,
+        tolerance=Tolerance(bad if bad < 1 else bad / epoch, epoch),
+    )
+
+
+def _tokenizer(recipe: Recipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
+    """Made on rank 0 alone, which may read many captions; a run that is resumed keeps its own.
+
+    Raises:
+        VlcError: What rank 0 met, on every rank.
+    """
+    made: Tokenizer | VlcError | None = None
+    if distributed.rank() == 0:
+        try:
+            if resumed is not None:
+                made = Tokenizer.load(resumed.model)
+            else:
+                made = assemble.build_tokenizer(recipe.model, plugins.registry, data.captions)
+        except VlcError as error:
+            made = error
+    made = distributed.broadcast_object(made)
+    if isinstance(made, VlcError):
+        raise made
+    if made is None:
+        raise RecipeError("rank 0 made no tokenizer")
+    return made
