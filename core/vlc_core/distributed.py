@@ -1,7 +1,8 @@
 """The ranks of a run: who they are, and what they exchange.
 
-Everything here is the identity when there is no process group or only one rank, so that callers need no branch.
-Which collectives run follows from the calls alone, never from values; the first dimension may differ between ranks.
+Everything here is the identity when there is no process group or only one rank, so that callers need no
+branch. Which collectives run follows from the calls alone, never from values; the first dimension may differ
+between ranks.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ def row_counts(x: Tensor) -> list[int]:
 
 
 def gather(x: Tensor, *, counts: Sequence[int] | None = None) -> Tensor:
-    """``x`` of all ranks, one after another along dim 0. Differentiable, for a loss that is summed over ranks.
+    """``x`` of all ranks, one after another. Differentiable, for a loss that is summed over ranks.
 
-    The gradient of a rank's rows is the sum of what all ranks have for them, brought home by one reduce-scatter. A
-    tensor that needs no gradient takes no part in the backward pass, on any rank: whether it needs one must therefore
-    be the same everywhere.
+    The gradient of a rank's rows is the sum of what all ranks have for them, brought home by one
+    reduce-scatter. A tensor that needs no gradient takes no part in the backward pass, on any rank: whether
+    it needs one must therefore be the same everywhere.
 
     Args:
         x: (N, …) of any type; N may differ between ranks, the rest not.
@@ -56,7 +57,7 @@ def gather(x: Tensor, *, counts: Sequence[int] | None = None) -> Tensor:
 
 
 def all_sum(x: Tensor) -> Tensor:
-    """The sum of ``x`` over the ranks, on each of them. Differentiable, for a loss that is summed over ranks."""
+    """The sum of ``x`` over the ranks. Differentiable, for a loss that is summed over ranks."""
     if world() == 1:
         return x
     summed: Tensor = _AllSum.apply(x)
@@ -73,7 +74,7 @@ def all_max(x: Tensor) -> Tensor:
 
 
 def gather_objects(value: T) -> list[T]:
-    """A small Python value of every rank, in the order of ranks. It is pickled: for values of our own only."""
+    """A small Python value of every rank, in the order of ranks; pickled, so only for values of our own."""
     if world() == 1:
         return [value]
     values: list[Any] = [None] * world()
@@ -105,7 +106,7 @@ def gather_rows(x: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def scatter_sum(x: Tensor, counts: Sequence[int]) -> Tensor:
-    """The sum of ``x`` over the ranks, of which each rank gets its own rows: the transpose of :func:`gather_rows`.
+    """The sum of ``x`` over the ranks, each getting its own rows: the transpose of :func:`gather_rows`.
 
     Args:
         x: (Σ counts, …), the rows of all ranks.

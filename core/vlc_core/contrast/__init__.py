@@ -1,6 +1,18 @@
-"""The contrast op and the targets that objectives state with it."""
+"""The contrast op, and the targets that objectives state with it.
 
-from vlc_core.contrast.op import streaming_logsumexp
-from vlc_core.contrast.targets import pair_losses
+``streaming_logsumexp`` is the one primitive; :mod:`vlc_core.contrast.targets` turns it into cross entropies.
+"""
 
-__all__ = ["pair_losses", "streaming_logsumexp"]
+from vlc_core.contrast.op import Attended, ranked_logsumexp, streaming_logsumexp, streaming_mean
+from vlc_core.contrast.targets import batch_mean, key_losses, label_losses, pair_losses
+
+__all__ = [
+    "Attended",
+    "batch_mean",
+    "key_losses",
+    "label_losses",
+    "pair_losses",
+    "ranked_logsumexp",
+    "streaming_logsumexp",
+    "streaming_mean",
+]

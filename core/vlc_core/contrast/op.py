@@ -1,29 +1,256 @@
-"""The one primitive under every contrastive loss: log-sum-exp over scaled similarities.
+"""The primitive under every contrastive loss: log-sum-exp over scaled similarities, never the whole matrix.
+
+Every loss here is Σᵢ [ log Σⱼ exp(s·aᵢ·kⱼ) − s·aᵢ·tᵢ ], where tᵢ is a mean of the keys by the weights of the
+target; the first part is this one, the second costs A·D. Forward and backward of rows and columns together
+are four matrix products where the usual implementation has six and stores the matrix several times.
 
 Shapes: A anchors, K keys, D width.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, overload
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-Groups = tuple[Tensor, Tensor]
+from vlc_core.contrast import chunked
+from vlc_core.contrast.tiles import Groups, Similarities
+from vlc_core.distributed import all_max, all_sum, first_row, gather_rows, rank
+
+LN_2 = math.log(2.0)
 
 
+@overload
+def streaming_logsumexp(
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    *,
+    both: Literal[False] = False,
+    exclude: Groups | None = None,
+) -> Tensor: ...
+@overload
+def streaming_logsumexp(
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    *,
+    both: Literal[True],
+    exclude: Groups | None = None,
+) -> tuple[Tensor, Tensor]: ...
 def streaming_logsumexp(
     anchors: Tensor, keys: Tensor, scale: Tensor | float, *, both: bool = False, exclude: Groups | None = None
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """log Σⱼ exp(scale · anchorᵢ · keyⱼ) for each anchor, and with ``both`` also the same over anchors for each key."""
-    wide = torch.promote_types(anchors.dtype, torch.float32)
-    logits_AK = anchors.to(wide) @ keys.to(wide).T * scale
-    if exclude is not None:
-        logits_AK = logits_AK.masked_fill(exclude[0][:, None] == exclude[1][None, :], -torch.inf)
-    rows_A = _logsumexp(logits_AK)
-    return (rows_A, _logsumexp(logits_AK.T)) if both else rows_A
+    """log Σⱼ exp(scale · anchorᵢ · keyⱼ) for each anchor, with ``both`` also over the anchors for each key.
+
+    Differentiable once, with respect to anchors, keys and scale. Where the keys need no gradient (a queue,
+    momentum features) and rows only are asked for, it takes two matrix products instead of four.
+
+    Args:
+        anchors: (A, D) float64, float32, bfloat16 or float16. Sums are taken in float32, or float64 where
+            either input has it. Rows of unit length are summed fastest; any others are summed as exactly.
+        keys: (K, D), likewise.
+        scale: The inverse temperature: a number, or a tensor with one element.
+        both: Also return the sums over the anchors.
+        exclude: Two int64 tensors, (A,) and (K,): pairs with equal entries are left out.
+
+    Returns:
+        (A,), or (A,) and (K,), in the type of the sums. −∞, with zero gradient, where nothing was left to
+        sum.
+    """
+    rows, columns = _apply(anchors, keys, scale, both, exclude, None)
+    return (rows, columns) if both else rows
 
 
-def _logsumexp(logits: Tensor) -> Tensor:
-    """Along dim 1, with −inf and no gradient for a row without keys."""
-    empty = (logits == -torch.inf).all(dim=1)
-    return torch.logsumexp(logits.masked_fill(empty[:, None], 0.0), dim=1).masked_fill(empty, -torch.inf)
+def ranked_logsumexp(
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    counts: Sequence[int] | None,
+    *,
+    exclude: Groups | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`streaming_logsumexp` with ``both``, over the anchors of all ranks and the keys of all ranks.
+
+    Each rank holds its own anchors and all keys, gathered. Sums over keys are local; those over anchors take
+    one all-reduce of K numbers by maximum and one by sum, and in the backward pass one gathering of K
+    numbers. The gradient of ``keys`` is this rank's part: :func:`vlc_core.distributed.gather` adds the parts
+    up.
+
+    Args:
+        anchors: (A, D), this rank's.
+        keys: (K, D), those of all ranks, in their order.
+        scale: The inverse temperature, equal on all ranks.
+        counts: How many of the keys each rank owns; None where this rank is on its own and nothing is
+            exchanged.
+        exclude: Two int64 tensors, (A,) and (K,): pairs with equal entries are left out.
+
+    Returns:
+        For this rank's anchors (A,), and for this rank's keys (counts[rank],).
+    """
+    return _apply(anchors, keys, scale, True, exclude, counts)
+
+
+class Attended(NamedTuple):
+    """What :func:`streaming_mean` returns.
+
+    Attributes:
+        means: The weighted mean of the keys for each anchor; zero for an anchor without keys.
+        logsums: What :func:`streaming_logsumexp` gives.
+    """
+
+    means: Tensor
+    logsums: Tensor
+
+
+def streaming_mean(anchors: Tensor, keys: Tensor, scale: Tensor | float, *, exclude: Groups | None = None) -> Attended:
+    """The mean key by the weights softmaxⱼ(scale · anchorᵢ · keyⱼ): attention in tiles, without gradient.
+
+    Args:
+        anchors: (A, D) queries.
+        keys: (K, D), which are the values too.
+        scale: The inverse temperature.
+        exclude: As for :func:`streaming_logsumexp`.
+    """
+    with torch.no_grad(), _plain(anchors):
+        found = chunked.sums(Similarities.of(anchors, keys, float(scale), exclude), means=True)
+    assert found.means is not None
+    return Attended(found.means, found.rows * LN_2)
+
+
+class _Wanted(NamedTuple):
+    """What a call asks for, fixed before it starts."""
+
+    both: bool
+    to_anchors: bool
+    to_keys: bool
+    to_scale: bool
+
+    @property
+    def means(self) -> bool:
+        """Whether the mean keys, formed on the way, are all that the backward pass needs."""
+        return not self.both and not self.to_keys and (self.to_anchors or self.to_scale)
+
+    @property
+    def walk(self) -> bool:
+        """Whether the backward pass visits the tiles again."""
+        return not self.means and (self.to_anchors or self.to_keys or self.to_scale)
+
+
+def _apply(
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    both: bool,
+    exclude: Groups | None,
+    counts: Sequence[int] | None,
+) -> tuple[Tensor, Tensor]:
+    scale = scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=anchors.device)
+    gradient = torch.is_grad_enabled()
+    needed = (gradient and t.requires_grad for t in (anchors, keys, scale))
+    wanted = _Wanted(both, *needed)
+    rows, columns = _LogSumExp.apply(anchors, keys, scale, wanted, exclude, counts)
+    return rows, columns
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchors: Tensor,
+        keys: Tensor,
+        scale: Tensor,
+        wanted: _Wanted,
+        exclude: Groups | None,
+        counts: Sequence[int] | None,
+    ) -> tuple[Tensor, Tensor]:
+        with _plain(anchors):
+            similarities = Similarities.of(anchors, keys, float(scale), exclude)
+            found = chunked.sums(similarities, both=wanted.both, means=wanted.means, keep=wanted.walk)
+        columns_K = found.rows.new_empty(0) if found.columns is None else found.columns
+        if counts is not None:
+            columns_K = found.columns = _summed_over_ranks(columns_K)
+        ctx.save_for_backward(anchors, keys, scale, *(exclude or ()))
+        ctx.wanted, ctx.counts, ctx.found = wanted, counts, found
+        ctx.set_materialize_grads(True)
+        return found.rows * LN_2, _own(columns_K, counts) * LN_2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, rows: Tensor, columns: Tensor) -> tuple[Tensor | None, ...]:
+        anchors, keys, scale, *exclude = ctx.saved_tensors
+        wanted: _Wanted = ctx.wanted
+        column_gradient = None
+        if wanted.both:
+            column_gradient = columns if ctx.counts is None else gather_rows(columns, ctx.counts)
+        with _plain(anchors):
+            if wanted.means:
+                to_anchors, to_keys = rows[:, None] * ctx.found.means, None
+            else:
+                to_anchors, to_keys = chunked.gradients(
+                    Similarities.of(anchors, keys, float(scale), tuple(exclude) or None),
+                    ctx.found,
+                    rows,
+                    column_gradient,
+                    to_anchors=wanted.to_anchors or not wanted.to_keys,
+                    to_keys=wanted.to_keys,
+                    low=_low(anchors, keys),
+                )
+        return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None
+
+
+def _scaled(
+    to_anchors: Tensor | None,
+    to_keys: Tensor | None,
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor,
+    wanted: _Wanted,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """From gradients with respect to scale · rows to those with respect to rows and scale.
+
+    The loss depends on the scale only through scale · anchor, so its derivative is Σ anchor · gradient.
+    """
+    to_scale = None
+    if wanted.to_scale:
+        gradient, side = (to_keys, keys) if to_anchors is None else (to_anchors, anchors)
+        assert gradient is not None
+        to_scale = torch.dot(gradient.flatten(), side.to(gradient.dtype).flatten())
+        to_scale = to_scale.to(scale.dtype).reshape(scale.shape)
+    factor = scale.reshape(()).to(anchors.device)
+    return (
+        to_anchors.mul_(factor).to(anchors.dtype) if to_anchors is not None and wanted.to_anchors else None,
+        to_keys.mul_(factor).to(keys.dtype) if to_keys is not None and wanted.to_keys else None,
+        to_scale,
+    )
+
+
+def _summed_over_ranks(logs_K: Tensor) -> Tensor:
+    """log₂ Σ 2^x over the ranks: two all-reduces of K numbers, whatever the values."""
+    top_K = all_max(logs_K)
+    top_K = top_K.masked_fill(top_K == -torch.inf, 0.0)
+    return all_sum((logs_K - top_K).exp2_()).log2_() + top_K
+
+
+def _own(columns_K: Tensor, counts: Sequence[int] | None) -> Tensor:
+    if counts is None:
+        return columns_K
+    first = first_row(counts)
+    return columns_K[first : first + counts[rank()]]
+
+
+def _low(anchors: Tensor, keys: Tensor) -> torch.dtype:
+    """The type that tiles may be rounded to: that of both inputs, if this device multiplies it fast."""
+    both = torch.promote_types(anchors.dtype, keys.dtype)
+    if both == torch.bfloat16 or (both == torch.float16 and anchors.is_cuda):
+        return both
+    return torch.promote_types(both, torch.float32)
+
+
+def _plain(x: Tensor) -> torch.autocast:
+    """No autocast within: it would round what must not be rounded."""
+    return torch.autocast(x.device.type, enabled=False)

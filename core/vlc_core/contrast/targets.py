@@ -1,43 +1,240 @@
-"""What an objective says its anchors should match, each in one call.
+"""What an anchor should match, said in one call: its own key, the keys of its label, a softened choice.
 
-Every function returns one value per anchor of this rank, not yet averaged.
-Shapes: B this rank's pairs, G those of all ranks, D width.
+Each function returns one cross entropy per anchor, not averaged. All have one form: for an anchor a with its
+own key k, and a target whose weighted mean of the keys is t,
+
+    log Σⱼ exp(s·a·kⱼ) − s·a·t  =  softplus(log Σ_{j≠own} exp(s·a·kⱼ) − s·a·k)  +  s·a·(k − t).
+
+The right side is exact where the left one cancels: with a well-separated pair the softplus is tiny, and so is
+k − t.
+
+Shapes: B this rank's pairs, G those of all ranks, K keys, D width.
 """
 
 from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vlc_core.contrast.op import streaming_logsumexp
-from vlc_core.distributed import first_row, row_counts
+from vlc_core.contrast.op import ranked_logsumexp, streaming_logsumexp, streaming_mean
+from vlc_core.contrast.tiles import Groups
+from vlc_core.distributed import all_sum, first_row, rank, row_counts, world
 from vlc_core.distributed import gather as gather_ranks
 
 
 def pair_losses(
-    left_BD: Tensor, right_BD: Tensor, scale: Tensor, *, gather: bool = False
+    left_BD: Tensor,
+    right_BD: Tensor,
+    scale: Tensor | float,
+    *,
+    gather: bool = False,
+    smoothing: float = 0.0,
+    share: float = 1.0,
+    seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Cross entropies of matching row i of one side with row i of the other: left to right, and right to left.
+    """Row i of one side matches row i of the other.
 
     Args:
         left_BD: (B, D), rows of unit length.
         right_BD: (B, D), rows of unit length.
-        scale: What similarities are multiplied with, a scalar or of shape (1,).
+        scale: What similarities are multiplied with: a number, a scalar or a tensor of shape (1,).
         gather: Take the keys from all ranks.
+        smoothing: The share of the target that is spread evenly over all keys, the own one included.
+        share: The share of the keys that serve as negatives, the same ones for every anchor and on every
+            rank.
+        seed: Draws them: another one in each step, equal on all ranks.
 
     Returns:
         Two (B,) tensors: of left anchors over right keys, and of right anchors over left keys.
     """
-    counts = row_counts(left_BD) if gather else [left_BD.shape[0]]
-    first = first_row(counts) if gather else 0
-    own_B = torch.arange(first, first + left_BD.shape[0], device=left_BD.device)
-    all_G = torch.arange(sum(counts), device=left_BD.device)
-    wide = torch.promote_types(left_BD.dtype, torch.float32)
-    positive_B = (left_BD.to(wide) * right_BD.to(wide)).sum(dim=1) * scale
-    losses = []
-    for anchors, keys in ((left_BD, right_BD), (right_BD, left_BD)):
-        keys_GD = gather_ranks(keys, counts=counts) if gather else keys
-        others_B = streaming_logsumexp(anchors, keys_GD, scale, exclude=(own_B, all_G))
-        losses.append(softplus(others_B - positive_B, threshold=40.0))  # type: ignore[operator]
-    return losses[0], losses[1]
+    place = _Place.of(left_BD, gather)
+    positive_B = _dot(left_BD, right_BD) * scale
+    if share < 1.0:
+        chosen = chosen_keys(place.total, share, seed).to(left_BD.device)
+        rows_B = _chosen_sums(left_BD, right_BD, scale, place, chosen)
+        columns_B = _chosen_sums(right_BD, left_BD, scale, place, chosen)
+    else:
+        chosen = None
+        rows_B, columns_B = _both_sums(left_BD, _gathered(right_BD, place), scale, place)
+    losses = softplus_exact(rows_B - positive_B), softplus_exact(columns_B - positive_B)
+    if smoothing == 0.0:
+        return losses
+    drifts = [_smoothing_drift(a, k, place, chosen) for a, k in ((left_BD, right_BD), (right_BD, left_BD))]
+    return losses[0] + smoothing * scale * drifts[0], losses[1] + smoothing * scale * drifts[1]
+
+
+def label_losses(
+    left_BD: Tensor, right_BD: Tensor, labels_B: Tensor, scale: Tensor | float, *, gather: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Every row matches all rows of the other side that have its label, each by an equal share.
+
+    Args:
+        left_BD: (B, D), rows of unit length.
+        right_BD: (B, D), rows of unit length.
+        labels_B: (B,) int64; a row with a negative label is in a class of its own, with its pair.
+        scale: What similarities are multiplied with.
+        gather: Take the keys from all ranks.
+
+    Returns:
+        Two (B,) tensors: of left anchors over right keys, and of right anchors over left keys. Over the whole
+        batch the target's part is the same in both directions, Σ over classes of (Σ left)·(Σ right)/size; the
+        second result takes the first one's, so that its sum over all ranks is right and its single entries
+        are not.
+    """
+    place = _Place.of(left_BD, gather)
+    keys_GD = _gathered(right_BD, place)
+    rows_B, columns_B = _both_sums(left_BD, keys_GD, scale, place)
+    positive_B = _dot(left_BD, right_BD) * scale
+    own_GD = _wide(keys_GD)[place.own]
+    drift_B = scale * _dot(left_BD, own_GD - _class_means(keys_GD, labels_B, place))
+    return softplus_exact(rows_B - positive_B) + drift_B, softplus_exact(columns_B - positive_B) + drift_B
+
+
+def key_losses(
+    anchors_BD: Tensor,
+    keys_KD: Tensor,
+    scale: Tensor | float,
+    *,
+    own: Tensor,
+    momentum: Tensor | None = None,
+    alpha: Tensor | float = 0.0,
+    exclude: Groups | None = None,
+) -> Tensor:
+    """Each anchor matches one of the keys, or in part what its momentum twin attends to among them.
+
+    The target of anchor i is (1 − alpha) · [key own[i]] + alpha · softmaxⱼ(scale · momentumᵢ · keyⱼ), the
+    latter without gradient.
+
+    Args:
+        anchors_BD: (B, D), rows of unit length.
+        keys_KD: (K, D), for instance the batch's momentum features and a queue, one after the other.
+        scale: What similarities are multiplied with.
+        own: (B,) int64, where each anchor's own key is.
+        momentum: (B, D), the momentum anchors; None for a hard target.
+        alpha: The weight of the soft target.
+        exclude: Groups of the anchors (B,) and of the keys (K,), int64: keys of the anchor's group other than
+            its own one count for nothing. An anchor's own key must be of its group.
+
+    Returns:
+        (B,).
+    """
+    groups = (own, torch.arange(keys_KD.shape[0], device=own.device)) if exclude is None else exclude
+    own_BD = _wide(keys_KD[own])
+    others_B = streaming_logsumexp(anchors_BD, keys_KD, scale, exclude=groups)
+    losses_B = softplus_exact(others_B - _dot(anchors_BD, own_BD) * scale)
+    if momentum is None:
+        return losses_B
+    with torch.no_grad():
+        attended = streaming_mean(momentum, keys_KD, scale, exclude=groups)
+        elsewhere_B = torch.sigmoid(attended.logsums - _dot(momentum, own_BD) * scale)
+    drift_B = _dot(anchors_BD, elsewhere_B[:, None] * (own_BD - attended.means))
+    return losses_B + alpha * scale * drift_B
+
+
+def batch_mean(total: Tensor, count: int, *, gather: bool) -> Tensor:
+    """A sum over this rank's ``count`` anchors as a mean, such that its mean over ranks is the batch's."""
+    if not gather:
+        return total / count
+    return total * (world() / sum(row_counts(total.new_empty(count))))
+
+
+def chosen_keys(total: int, share: float, seed: int) -> Tensor:
+    """``share`` of the numbers below ``total``, at least one, ascending, int64; the same for equal seeds."""
+    generator = torch.Generator().manual_seed(seed)
+    count = max(1, round(share * total))
+    return torch.randperm(total, generator=generator)[:count].sort().values
+
+
+def softplus_exact(x: Tensor) -> Tensor:
+    """log(1 + exp(x)); torch's own is cut off where float64 still tells the difference."""
+    return softplus(x, threshold=40.0)
+
+
+class _Place(NamedTuple):
+    """Where this rank's rows are among those of all that take part."""
+
+    counts: list[int] | None
+    total: int
+    first: int
+    own: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, gather: bool) -> _Place:
+        counts = row_counts(rows) if gather else None
+        first = 0 if counts is None else first_row(counts)
+        own = torch.arange(first, first + rows.shape[0], device=rows.device)
+        return cls(counts, rows.shape[0] if counts is None else sum(counts), first, own)
+
+
+def _gathered(x: Tensor, place: _Place) -> Tensor:
+    return x if place.counts is None else gather_ranks(x, counts=place.counts)
+
+
+def _both_sums(left_BD: Tensor, keys_GD: Tensor, scale: Tensor | float, place: _Place) -> tuple[Tensor, Tensor]:
+    """Log-sums over all but the own key, for this rank's left rows and for its right ones."""
+    all_G = torch.arange(place.total, device=left_BD.device)
+    return ranked_logsumexp(left_BD, keys_GD, scale, place.counts, exclude=(place.own, all_G))
+
+
+def _chosen_sums(anchors_BD: Tensor, keys_BD: Tensor, scale: Tensor | float, place: _Place, chosen: Tensor) -> Tensor:
+    """Log-sums over the chosen keys of all ranks, the own one excepted."""
+    return streaming_logsumexp(anchors_BD, _chosen(keys_BD, place, chosen), scale, exclude=(place.own, chosen))
+
+
+def _chosen(x_BD: Tensor, place: _Place, chosen: Tensor) -> Tensor:
+    """The chosen rows among those of all ranks; each rank sends only its own of them."""
+    cuts = _cuts(place, chosen)
+    mine = _own_chosen(x_BD, place, chosen)
+    return mine if place.counts is None else gather_ranks(mine, counts=[b - a for a, b in pairwise(cuts)])
+
+
+def _own_chosen(x_BD: Tensor, place: _Place, chosen: Tensor) -> Tensor:
+    """The chosen ones of this rank's rows."""
+    cuts, number = _cuts(place, chosen), 0 if place.counts is None else rank()
+    return x_BD[chosen[cuts[number] : cuts[number + 1]] - place.first]
+
+
+def _cuts(place: _Place, chosen: Tensor) -> list[int]:
+    """Where among the chosen numbers each rank's begin, and where the last one's end."""
+    ends = [0, *accumulate([place.total] if place.counts is None else place.counts)]
+    return [int(n) for n in torch.searchsorted(chosen, torch.tensor(ends, device=chosen.device)).tolist()]
+
+
+def _smoothing_drift(anchors_BD: Tensor, keys_BD: Tensor, place: _Place, chosen: Tensor | None) -> Tensor:
+    """a · (own key − mean key) for each anchor; the mean is over the keys that it is compared with."""
+    wide_BD = _wide(keys_BD)
+    sum_D = (wide_BD if chosen is None else _own_chosen(wide_BD, place, chosen)).sum(dim=0)
+    if place.counts is not None:
+        sum_D = all_sum(sum_D)
+    if chosen is None:
+        return _dot(anchors_BD, wide_BD - sum_D / place.total)
+    extra_B1 = (~torch.isin(place.own, chosen))[:, None].to(wide_BD.dtype)
+    return _dot(anchors_BD, wide_BD - (sum_D + extra_B1 * wide_BD) / (chosen.shape[0] + extra_B1))
+
+
+def _class_means(keys_GD: Tensor, labels_B: Tensor, place: _Place) -> Tensor:
+    """For each of this rank's rows the mean of all keys with its label, (B, D): its own where it is alone."""
+    labels_G = _gathered(labels_B, place)
+    numbers_G = torch.arange(place.total, device=labels_G.device)
+    labels_G = torch.where(labels_G < 0, -1 - numbers_G, labels_G)
+    sorted_G, order_G = labels_G.sort(stable=True)
+    class_G = torch.zeros_like(labels_G)
+    class_G[order_G[1:]] = (sorted_G[1:] != sorted_G[:-1]).cumsum(0)
+    wide_GD = _wide(keys_GD)
+    sums = torch.zeros_like(wide_GD).index_add(0, class_G, wide_GD)
+    sizes = wide_GD.new_zeros(place.total).index_add(0, class_G, wide_GD.new_ones(place.total))
+    own_B = class_G[place.own]
+    return sums[own_B] / sizes[own_B, None]
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _dot(left_BD: Tensor, right_BD: Tensor) -> Tensor:
+    """Row by row, in float32 at least."""
+    return (_wide(left_BD) * _wide(right_BD)).sum(dim=1)

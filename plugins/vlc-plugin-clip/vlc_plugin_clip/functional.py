@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vlc_core.contrast import pair_losses
-from vlc_core.distributed import row_counts, world
+from vlc_core.contrast import batch_mean, pair_losses
 
 
 def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor, *, gather: bool = False) -> Tensor:
@@ -18,16 +17,13 @@ def clip_loss(image: Tensor, text: Tensor, logit_scale: Tensor, *, gather: bool 
         image: (B, D) image embeddings, rows of unit length.
         text: (B, D) text embeddings, rows of unit length; row i belongs to image i.
         logit_scale: What similarities are multiplied with, already exponentiated; a scalar or of shape (1,).
-        gather: Take the keys from all ranks. The mean of the results over ranks is then the loss of the whole batch,
-            and gradients averaged over ranks are its gradients, ranks of different B included.
+        gather: Take the keys from all ranks. The mean of the results over ranks is then the loss of the whole
+            batch, and gradients averaged over ranks are its gradients, ranks of different B included.
 
     Returns:
         A scalar.
     """
-    total = clip_sum(image, text, logit_scale, gather=gather)
-    if not gather:
-        return total / image.shape[0]
-    return total * (world() / sum(row_counts(image)))
+    return batch_mean(clip_sum(image, text, logit_scale, gather=gather), image.shape[0], gather=gather)
 
 
 def clip_sum(image: Tensor, text: Tensor, logit_scale: Tensor, *, gather: bool = False) -> Tensor:

@@ -1,0 +1,112 @@
+"""The matrix of similarities, of which only tiles ever exist.
+
+Shapes: A anchors, K keys, D width, R × C a tile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vlc_core.contrast.products import product
+
+LOG2_E = math.log2(math.e)
+TILE_ROWS = 512
+TILE_ELEMENTS = 1 << 19  # 2 MiB of float32: two tiles lie in the second-level caches of two cores
+Groups = tuple[Tensor, Tensor]
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most ``size`` that cover ``count``."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """log₂e · scale · anchorᵢ · keyⱼ, tile by tile: logarithms to base 2, since exp2 is cheaper than exp.
+
+    Attributes:
+        anchors: (A, D), in the type that sums are taken in, float32 or float64.
+        keys: (K, D), likewise.
+        factor: scale · log₂e.
+        excluded: Which pairs are left out, or None.
+    """
+
+    anchors: Tensor
+    keys: Tensor
+    factor: float
+    excluded: Excluded | None = None
+
+    @classmethod
+    def of(cls, anchors_AD: Tensor, keys_KD: Tensor, scale: float, groups: Groups | None) -> Similarities:
+        """Brings half-precision rows to float32, without loss."""
+        wide = torch.promote_types(torch.promote_types(anchors_AD.dtype, keys_KD.dtype), torch.float32)
+        anchors, keys = anchors_AD.to(wide).contiguous(), keys_KD.to(wide).contiguous()
+        rows, columns = tile_shape(anchors.shape[0])
+        excluded = None if groups is None else Excluded(*groups, rows=rows, columns=columns)
+        return cls(anchors, keys, scale * LOG2_E, excluded)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(A, K)."""
+        return self.anchors.shape[0], self.keys.shape[0]
+
+    def strips(self) -> Iterator[tuple[slice, Tensor]]:
+        """The anchors of each row of tiles, scaled."""
+        for rows in blocks(self.shape[0], tile_shape(self.shape[0])[0]):
+            yield rows, self.anchors[rows] * self.factor
+
+    def columns(self) -> Iterator[slice]:
+        """The keys of each column of tiles."""
+        return blocks(self.shape[1], tile_shape(self.shape[0])[1])
+
+    def tile(self, scaled_RD: Tensor, rows: slice, columns: slice) -> Tensor:
+        """A new (R, C) tile of base-2 logits, −∞ at excluded pairs."""
+        tile_RC = product(scaled_RD, self.keys[columns])
+        if self.excluded is not None:
+            self.excluded.fill(tile_RC, rows, columns)
+        return tile_RC
+
+
+def tile_shape(anchors: int) -> tuple[int, int]:
+    """How many rows and columns a tile has at most; few anchors make it wider."""
+    rows = max(1, min(anchors, TILE_ROWS))
+    return rows, max(TILE_ELEMENTS // rows // 64 * 64, 64)
+
+
+class Excluded:
+    """The pairs whose anchor and key are of one group.
+
+    The keys of every column of tiles are sorted by group once, so that a tile finds its pairs by binary
+    search.
+    """
+
+    def __init__(self, anchor_group: Tensor, key_group: Tensor, *, rows: int, columns: int) -> None:
+        self._anchor_group = anchor_group
+        self._anchor_range = [_range(anchor_group[s]) for s in blocks(anchor_group.shape[0], rows)]
+        self._sorted = [key_group[s].sort() for s in blocks(key_group.shape[0], columns)]
+        self._key_range = [_range(values) for values, _ in self._sorted]
+        self._rows, self._columns = rows, columns
+
+    def fill(self, tile_RC: Tensor, rows: slice, columns: slice) -> None:
+        """Writes −∞ into the tile where its pairs are excluded."""
+        i, j = rows.start // self._rows, columns.start // self._columns
+        (low, high), (first, last) = self._anchor_range[i], self._key_range[j]
+        if high < first or last < low:
+            return
+        groups_C, order_C = self._sorted[j]
+        anchors_R = self._anchor_group[rows].contiguous()
+        start_R = torch.searchsorted(groups_C, anchors_R)
+        count_R = torch.searchsorted(groups_C, anchors_R, right=True) - start_R
+        row_P = torch.repeat_interleave(count_R)
+        within_P = torch.arange(row_P.shape[0], device=row_P.device) - (count_R.cumsum(0) - count_R)[row_P]
+        tile_RC[row_P, order_C[start_R[row_P] + within_P]] = -torch.inf
+
+
+def _range(groups: Tensor) -> tuple[int, int]:
+    low, high = groups.aminmax()
+    return int(low), int(high)
