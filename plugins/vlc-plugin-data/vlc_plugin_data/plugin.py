@@ -36,6 +36,11 @@ def _datasets(registry: Registrar) -> None:
         "vlc_plugin_data.manifest:Manifest",
         summary="A CSV, TSV, JSONL or Parquet table of images with captions, labels or both",
     )
+    registry.dataset(
+        "shapes",
+        "vlc_plugin_data.shapes.dataset:Shapes",
+        summary="Drawn scenes of coloured shapes, with captions, statements and questions of known truth",
+    )
 
 
 def _order_and_views(registry: Registrar) -> None:
