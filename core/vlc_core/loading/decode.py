@@ -65,9 +65,7 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     scaled = size * long // short
     start = round((scaled - size) / 2) * long / scaled
     stop = start + size * long / scaled
-    box = (
-        (start, 0.0, min(stop, width), height) if width >= height else (0.0, start, width, min(stop, height))
-    )
+    box = (start, 0.0, min(stop, width), height) if width >= height else (0.0, start, width, min(stop, height))
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 

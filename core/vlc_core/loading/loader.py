@@ -91,7 +91,7 @@ class Loader:
 
 
 def _is_a_death(error: Exception) -> bool:
-    """Whether a worker is gone: torch says so, or the shared memory of a batch has nobody left to hand it over."""
+    """Whether a worker is gone: torch says so, or nobody is left to hand over the memory of a batch."""
     return not isinstance(error, RuntimeError) or "DataLoader worker (pid" in str(error)
 
 

@@ -60,7 +60,9 @@ def _class_folders(file_system: Any, base: str, path: str) -> list[str]:
     try:
         entries = file_system.ls(base, detail=True)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"there is no folder {path}: check data.train") from error
+        raise DataError(f"there is no folder {path}: check the option `path`") from error
+    if [entry["name"] for entry in entries if entry["type"] == "file"] == [base]:
+        raise DataError(f"{path} is a file: the option `path` wants the folder that holds the class folders")
     names = [_name(entry["name"]) for entry in entries if entry["type"] == "directory"]
     folders = sorted(name for name in names if name and not name.startswith("."))
     if not folders:
@@ -91,8 +93,5 @@ def _refuse_empty_classes(folders: list[str], labels: list[int], path: str) -> N
     if len(empty) == len(folders):
         raise DataError(f"the folder {path} holds no image: its files must end in {', '.join(SUFFIXES)}")
     if empty:
-        raise DataError(f"{path}: no image in the class folder {', '.join(empty[:5])}{_more(len(empty) - 5)}")
-
-
-def _more(count: int) -> str:
-    return f" and {count} more" if count > 0 else "; add some or remove it"
+        more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+        raise DataError(f"{path}: no image in the class folder {', '.join(empty[:5])}{more}: add some or remove it")

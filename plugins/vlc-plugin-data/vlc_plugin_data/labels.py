@@ -46,9 +46,7 @@ def _lookup(used: list[str], classes: Sequence[str] | None, place: str) -> tuple
         return list(classes), {name: i for i, name in enumerate(classes)}
     indices = {name: _index(name) for name in used}
     if all(index is not None for index in indices.values()):
-        return _numbered(
-            {name: index for name, index in indices.items() if index is not None}, classes, place
-        )
+        return _numbered({name: index for name, index in indices.items() if index is not None}, classes, place)
     if classes is not None:
         unknown = next(name for name in used if name not in classes)
         raise DataError(f"{place}: the label {unknown!r} is not in `classes`{did_you_mean(unknown, classes)}")
@@ -56,9 +54,7 @@ def _lookup(used: list[str], classes: Sequence[str] | None, place: str) -> tuple
     return listed, {name: i for i, name in enumerate(listed)}
 
 
-def _numbered(
-    indices: dict[str, int], classes: Sequence[str] | None, place: str
-) -> tuple[list[str], dict[str, int]]:
+def _numbered(indices: dict[str, int], classes: Sequence[str] | None, place: str) -> tuple[list[str], dict[str, int]]:
     highest = max(indices.values(), default=-1)
     if classes is None:
         return [str(i) for i in range(highest + 1)], indices

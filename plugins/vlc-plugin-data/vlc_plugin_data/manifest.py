@@ -107,9 +107,7 @@ class Manifest(Dataset):
 
 
 def _wanted(where: dict[str, Value | list[Value]]) -> dict[str, tuple[str, ...]]:
-    return {
-        name: tuple(map(str, value if isinstance(value, list) else [value])) for name, value in where.items()
-    }
+    return {name: tuple(map(str, value if isinstance(value, list) else [value])) for name, value in where.items()}
 
 
 def _parent(path: str) -> str:

@@ -36,16 +36,12 @@ def parquet_rows(file: Any, path: str, columns: Columns) -> Rows:
 
 def _read(parquet: pq.ParquetFile, path: str, columns: Columns) -> Rows:
     image_type = _plain_type(parquet.schema_arrow.field(columns.image).type)
-    if _is_binary(image_type) or (
-        pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0
-    ):
+    if _is_binary(image_type) or (pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0):
         table = _spilled(parquet, columns)
     elif _is_text(image_type):
         table = _kept(parquet.read(columns=list(columns.named())), columns)
     else:
-        raise DataError(
-            f"{path}: the column {columns.image!r} holds {image_type}, not paths or encoded images"
-        )
+        raise DataError(f"{path}: the column {columns.image!r} holds {image_type}, not paths or encoded images")
     image, key = _image_and_key(table.column(columns.image))
     return Rows(image, _captions(table, path, columns), _labels(table, path, columns), key)
 
@@ -112,9 +108,7 @@ def _labels(table: pa.Table, path: str, columns: Columns) -> pa.ChunkedArray | N
         return None
     column = table.column(columns.label)
     kind = _plain_type(column.type)
-    if not (
-        _is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
-    ):
+    if not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
         raise DataError(f"{path}: the column {columns.label!r} holds {kind}, not class names or numbers")
     return _as_text(column).dictionary_encode()
 

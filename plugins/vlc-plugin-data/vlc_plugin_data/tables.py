@@ -29,9 +29,7 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_table(
-    path: str, columns: Columns, *, format: Format | None = None, delimiter: str | None = None
-) -> Rows:
+def read_table(path: str, columns: Columns, *, format: Format | None = None, delimiter: str | None = None) -> Rows:
     """The kept rows of the file at ``path``.
 
     Text is UTF-8, with or without a byte order mark; bytes that are not are read as U+FFFD.
@@ -57,13 +55,11 @@ def read_table(
 
 def _read(file: IO[bytes], path: str, columns: Columns, chosen: Format, delimiter: str | None) -> Rows:
     if chosen == "parquet":
-        return parquet_rows(pa.PythonFile(file), path, columns)
+        return parquet_rows(pa.PythonFile(file, mode="r"), path, columns)
     buffered = io.BufferedReader(cast("io.RawIOBase", _Raw(file)))
     if buffered.peek(2)[:2] in _UTF_16:
         raise DataError(f"{path} is UTF-16: save it as UTF-8")
-    text = io.TextIOWrapper(
-        buffered, encoding="utf-8-sig", errors="replace", newline="" if chosen != "jsonl" else None
-    )
+    text = io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="replace", newline="" if chosen != "jsonl" else None)
     if chosen == "jsonl":
         return to_arrow(json_rows(text, path, columns), columns)
     return to_arrow(csv_rows(text, path, columns, delimiter or ("\t" if chosen == "tsv" else ",")), columns)

@@ -110,7 +110,8 @@ def _other_delimiter(header: list[str], delimiter: str) -> str:
 
 def _ragged(path: str, line: int, fields: int, expected: int) -> str:
     advice = "put texts that contain the delimiter or line breaks between double quotes"
-    return f"{path}, line {line}: {fields} fields where the header has {expected}; {advice}"
+    many = "1 field" if fields == 1 else f"{fields} fields"
+    return f"{path}, line {line}: {many} where the header has {expected}; {advice}"
 
 
 def _json_objects(file: TextIO, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -119,7 +120,9 @@ def _json_objects(file: TextIO, path: str) -> Iterator[tuple[int, dict[str, Any]
             continue
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except RecursionError as error:
+            raise DataError(f"{path}, line {number}: its JSON is nested too deeply") from error
+        except ValueError as error:
             raise DataError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
             kind = "a list" if isinstance(row, list) else "no object"

@@ -52,9 +52,7 @@ class RandomCrop(Transform):
 
     def __call__(self, image: Image.Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         left, top, width, height = self._box(image.size, rng)
-        view = image.crop((left, top, left + width, top + height)).resize(
-            (size, size), Image.Resampling.BICUBIC
-        )
+        view = image.crop((left, top, left + width, top + height)).resize((size, size), Image.Resampling.BICUBIC)
         if rng.random() < self.flip:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return np.asarray(view)

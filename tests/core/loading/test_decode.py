@@ -40,9 +40,7 @@ def pixels(image: Image.Image) -> NDArray[np.int64]:
         ("JPEG", {"quality": 95, "progressive": True, "subsampling": 0}, 8),
     ],
 )
-def test_plain_files(
-    kind: str, options: dict[str, Any], tolerance: int, encode: Encode, picture: Image.Image
-) -> None:
+def test_plain_files(kind: str, options: dict[str, Any], tolerance: int, encode: Encode, picture: Image.Image) -> None:
     decoded = decode(encode(picture, kind, **options))
     assert (decoded.mode, decoded.size) == ("RGB", picture.size)
     assert np.abs(pixels(decoded) - pixels(picture)).max() <= tolerance

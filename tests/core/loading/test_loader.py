@@ -54,9 +54,7 @@ def test_ranks_share_the_batch_of_one(world: int, kit: Kit) -> None:
         assert torch.equal(one.pixels, torch.cat([part.pixels for part in parts], dim=1))
         assert one.keys == sum((part.keys for part in parts), ())
         assert one.skipped == sum((part.skipped for part in parts), ())
-        rows = [
-            row[mask].tolist() for part in parts for row, mask in zip(part.tokens, part.mask, strict=True)
-        ]
+        rows = [row[mask].tolist() for part in parts for row, mask in zip(part.tokens, part.mask, strict=True)]
         assert rows == [row[mask].tolist() for row, mask in zip(one.tokens, one.mask, strict=True)]
 
 
@@ -72,10 +70,7 @@ def test_a_resumed_loader_goes_on_where_the_run_stopped(workers: int, kit: Kit) 
 
 def test_a_finished_run_has_no_batches(kit: Kit) -> None:
     for workers in (0, 2):
-        assert (
-            list(Loader(make=kit.maker(kit.pictures()), batch_size=4, steps=3, start_step=3, workers=workers))
-            == []
-        )
+        assert list(Loader(make=kit.maker(kit.pictures()), batch_size=4, steps=3, start_step=3, workers=workers)) == []
 
 
 def test_a_loader_can_be_walked_twice_and_left_early(kit: Kit) -> None:

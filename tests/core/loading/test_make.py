@@ -108,9 +108,7 @@ def test_each_caption_has_its_turn(kit: Kit) -> None:
         (FileNotFoundError(2, "No such file"), "[Errno 2] No such file"),
     ],
 )
-def test_a_bad_sample_is_recorded_and_its_slot_drawn_again(
-    bad: Sample | Exception, reason: str, kit: Kit
-) -> None:
+def test_a_bad_sample_is_recorded_and_its_slot_drawn_again(bad: Sample | Exception, reason: str, kit: Kit) -> None:
     data = Listed(sample("1", key="good"), bad, classes=["ant", "bee", "cat"])
     batch = kit.maker(data)(np.arange(40))
     assert len(batch) == 40
@@ -144,9 +142,7 @@ def test_a_redraw_follows_number_and_attempt_and_stays_in_its_source(kit: Kit) -
 def test_data_that_is_bad_throughout_ends_soon_with_the_reason(kit: Kit) -> None:
     data = Listed(*[Sample(b"", ("x",), key=f"{i}.jpg") for i in range(1000)])
     start = time.monotonic()
-    with pytest.raises(
-        DataError, match=r"16 samples .* from the source a .*\d+\.jpg: the file is empty\. Check"
-    ):
+    with pytest.raises(DataError, match=r"16 samples .* from the source a .*\d+\.jpg: the file is empty\. Check"):
         kit.maker(data)(np.arange(512))
     assert time.monotonic() - start < 2
 
