@@ -53,10 +53,7 @@ def confusions(scores: Scores, labels_N: Tensor, classes: int, *, most: int) -> 
     wrong = scores.predicted != labels_N
     pairs, counts = torch.unique(labels_N[wrong] * classes + scores.predicted[wrong], return_counts=True)
     order = torch.argsort(counts, descending=True, stable=True)[:most]
-    return [
-        (int(p) // classes, int(p) % classes, int(n))
-        for p, n in zip(pairs[order], counts[order], strict=True)
-    ]
+    return [(int(p) // classes, int(p) % classes, int(n)) for p, n in zip(pairs[order], counts[order], strict=True)]
 
 
 def _score_block(similarity_NC: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,9 +27,7 @@ class Ranks(NamedTuple):
     of_image: Tensor
 
 
-def best_ranks(
-    image_ND: Tensor, text_MD: Tensor, pairs_P2: Tensor, *, rows: int = 1024, columns: int = 4096
-) -> Ranks:
+def best_ranks(image_ND: Tensor, text_MD: Tensor, pairs_P2: Tensor, *, rows: int = 1024, columns: int = 4096) -> Ranks:
     """Ranks by cosine, ``rows`` × ``columns`` similarities at a time, one matrix product for both directions.
 
     An irrelevant item that is as near as the best relevant one is ranked before it, so a model that gives
@@ -48,9 +46,7 @@ def best_ranks(
     ahead_M = torch.zeros(text_MD.shape[0], dtype=torch.int64)
     for top in range(0, image_ND.shape[0], rows):
         i = slice(top, top + rows)
-        first, last = torch.searchsorted(
-            pairs_P2[:, 0].contiguous(), torch.tensor([top, top + rows])
-        ).tolist()
+        first, last = torch.searchsorted(pairs_P2[:, 0].contiguous(), torch.tensor([top, top + rows])).tolist()
         own = pairs_P2[first:last]
         for left in range(0, text_MD.shape[0], columns):
             j = slice(left, left + columns)

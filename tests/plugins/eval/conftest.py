@@ -34,9 +34,7 @@ class Rows(Dataset):
 class KnownModel:
     """Stands in for ``Inference``: images by their place in the data, texts by a function of each."""
 
-    def __init__(
-        self, image_ND: Tensor, text: Callable[[str], Tensor], *, unreadable: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, image_ND: Tensor, text: Callable[[str], Tensor], *, unreadable: Sequence[int] = ()) -> None:
         self.image_ND = image_ND
         self.text = text
         self.unreadable = set(unreadable)

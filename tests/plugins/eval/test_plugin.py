@@ -26,9 +26,7 @@ def test_a_recipe_makes_it_with_its_data(name: str) -> None:
 
 
 def test_wrong_options_are_found_before_anything_is_made() -> None:
-    found = check(
-        plugins().registry, "evaluator", "zero-shot", {"data": DIGITS, "prompts": "clip8", "topk": 3}
-    )
+    found = check(plugins().registry, "evaluator", "zero-shot", {"data": DIGITS, "prompts": "clip8", "topk": 3})
     texts = " ".join(problem.text for problem in found.problems)
     assert "clip80" in texts
     assert {problem.path[0] for problem in found.problems} == {"prompts", "topk"}

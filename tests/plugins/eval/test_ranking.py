@@ -39,9 +39,7 @@ def tied() -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1024, 4096), (1, 1), (5, 7), (23, 60), (22, 61)])
-def test_ranks_with_ties_are_those_of_a_loop(
-    tied: tuple[Tensor, Tensor, Tensor], rows: int, columns: int
-) -> None:
+def test_ranks_with_ties_are_those_of_a_loop(tied: tuple[Tensor, Tensor, Tensor], rows: int, columns: int) -> None:
     got = best_ranks(*tied, rows=rows, columns=columns)
     assert (got.of_text.tolist(), got.of_image.tolist()) == reference(*tied)
 
@@ -64,9 +62,7 @@ def test_a_collapsed_model_ranks_everything_last(width: int) -> None:
     assert got.of_text.tolist() == got.of_image.tolist() == [50] * 50
 
 
-def test_no_block_exceeds_its_size(
-    tied: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_block_exceeds_its_size(tied: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     matmul = torch.Tensor.__matmul__
 

@@ -54,9 +54,7 @@ def test_repeated_rows_change_nothing(known: SimpleNamespace) -> None:
 
 
 def test_a_text_of_many_images_is_found_by_each(known: SimpleNamespace) -> None:
-    data = known.Rows(
-        [known.sample(["a dog"], key=str(i)) for i in range(4)] + [known.sample(["a cat"], key="9")]
-    )
+    data = known.Rows([known.sample(["a dog"], key=str(i)) for i in range(4)] + [known.sample(["a cat"], key="9")])
     model = known.Model(torch.stack([known.hashed("a dog")] * 4 + [known.hashed("a cat")]), known.hashed)
     got = Retrieval(data=data).evaluate(model)
     assert got.metrics["texts"] == 2
@@ -68,18 +66,14 @@ def test_a_text_of_many_images_is_found_by_each(known: SimpleNamespace) -> None:
 
 def test_a_collapsed_model_finds_nothing(known: SimpleNamespace) -> None:
     data = known.Rows([known.sample([f"text {i}"], key=str(i)) for i in range(30)])
-    metrics = (
-        Retrieval(data=data).evaluate(known.Model(torch.ones(30, 5), lambda text: torch.ones(5))).metrics
-    )
+    metrics = Retrieval(data=data).evaluate(known.Model(torch.ones(30, 5), lambda text: torch.ones(5))).metrics
     assert metrics["mean_recall"] == 0
     assert metrics["i2t_median_rank"] == metrics["t2i_median_rank"] == 30
 
 
 def test_class_names_serve_where_there_are_no_captions(known: SimpleNamespace) -> None:
     names = ["zero", "one", "two"]
-    data = known.Rows(
-        [known.sample(label=i % 3, key=str(i)) for i in range(9)] + [known.sample(key="x")], names
-    )
+    data = known.Rows([known.sample(label=i % 3, key=str(i)) for i in range(9)] + [known.sample(key="x")], names)
     image_ND = torch.stack([known.hashed(f"a {names[i % 3]}") for i in range(9)] + [torch.ones(8)])
     got = Retrieval(data=data, prompts=["a {}", "the {}"]).evaluate(known.Model(image_ND, known.hashed))
     assert (got.metrics["images"], got.metrics["texts"]) == (9, 6)
@@ -89,9 +83,7 @@ def test_class_names_serve_where_there_are_no_captions(known: SimpleNamespace) -
 
 
 def test_captions_come_before_prompts(known: SimpleNamespace) -> None:
-    data = known.Rows(
-        [known.sample(["mine"], label=0, key="0"), known.sample([" "], label=1, key="1")], ["u", "v"]
-    )
+    data = known.Rows([known.sample(["mine"], label=0, key="0"), known.sample([" "], label=1, key="1")], ["u", "v"])
     model = known.Model(torch.eye(2, 8), known.hashed)
     Retrieval(data=data, prompts="a {}").evaluate(model)
     assert model.calls == [["mine", "a v"]]

@@ -25,9 +25,7 @@ def world(known: SimpleNamespace) -> SimpleNamespace:
     for row in range(0, 60, 2):  # every other image leans towards its class
         image_ND[row] += sum(known.hashed(t.replace("{}", CLASSES[labels[row]])) for t in TEMPLATES)
     data = known.Rows([known.sample(label=int(y), key=str(i)) for i, y in enumerate(labels)], CLASSES)
-    return SimpleNamespace(
-        data=data, labels=labels, model=known.Model(image_ND, known.hashed, unreadable=[1, 2])
-    )
+    return SimpleNamespace(data=data, labels=labels, model=known.Model(image_ND, known.hashed, unreadable=[1, 2]))
 
 
 def reference(world: SimpleNamespace, known: SimpleNamespace) -> dict[str, float]:
@@ -64,9 +62,7 @@ def test_metrics_are_those_of_a_loop(world: SimpleNamespace, known: SimpleNamesp
     assert abs(expected["top1"] - expected["mean_per_class"]) > 1e-4
 
 
-def test_blocks_of_samples_and_of_texts_change_nothing(
-    world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_samples_and_of_texts_change_nothing(world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ZeroShot(data=world.data, prompts=TEMPLATES).evaluate(world.model)
     monkeypatch.setattr(classification, "ROWS", 7)
     monkeypatch.setattr(zero_shot, "TEXTS", 4)
