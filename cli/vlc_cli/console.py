@@ -16,8 +16,8 @@ from contextlib import contextmanager
 GAP = "   "
 NARROWEST = 20
 FEW_METRICS = 4
-COUNTS = ("rank", "samples", "classes", "images", "texts")
-"""Words in the names of metrics that are no shares, be they ever so small."""
+COUNTS = ("samples", "classes", "images", "texts")
+"""Words in the names of metrics that only say how much was measured."""
 
 
 def say(text: str = "") -> None:
@@ -49,9 +49,7 @@ def _is_rich(terminal: bool) -> bool:
     return terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
-) -> str:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", right: Sequence[str] = ()) -> str:
     """A table with a head and a rule, ready to be printed.
 
     On a terminal the last column is wrapped to its width; elsewhere every row is one line, for grep.
@@ -127,13 +125,16 @@ def metric_rows(values: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), _metric(name, value)) for name, value in values.items()]
 
 
+def without_counts(values: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that say how good a model is, without those that say on how much."""
+    return {name: value for name, value in values.items() if not _is_count(name)}
+
+
 def metric_line(values: Mapping[str, float]) -> str:
     """What fits on a line of an evaluation: its shares, and of many only those at 1 and the means."""
     shares = {name: value for name, value in values.items() if _is_share(name, value)} or dict(values)
     if len(shares) > FEW_METRICS:
-        shares = {
-            name: value for name, value in shares.items() if name.endswith("1") or "mean" in name
-        } or shares
+        shares = {name: value for name, value in shares.items() if name.endswith("1") or "mean" in name} or shares
     return " · ".join(f"{name} {value}" for name, value in metric_rows(shares))
 
 
@@ -142,4 +143,8 @@ def _metric(name: str, value: float) -> str:
 
 
 def _is_share(name: str, value: float) -> bool:
-    return 0 <= value <= 1 and not any(word in name for word in COUNTS)
+    return 0 <= value <= 1 and "rank" not in name and not _is_count(name)
+
+
+def _is_count(name: str) -> bool:
+    return any(word in name for word in COUNTS)

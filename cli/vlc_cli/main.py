@@ -75,9 +75,7 @@ def _listed() -> None:
 def vlc(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", callback=options.print_version, is_eager=True
-        ),
+        typer.Option("--version", help="Print the version and exit.", callback=options.print_version, is_eager=True),
     ] = False,
     debug: options.Debug = False,
 ) -> None:

@@ -30,9 +30,7 @@ Debug = Annotated[
 ]
 Sets = Annotated[
     list[str],
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a key of the recipe; the value is YAML. Repeatable."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; the value is YAML. Repeatable."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
 RecipeArgument = Annotated[

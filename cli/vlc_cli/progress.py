@@ -30,7 +30,7 @@ class TrainingProgress:
 
     def __init__(self) -> None:
         self._display: Display | None = None
-        self._rate: float | None = None
+        self._seconds: float | None = None
 
     @hookimpl
     def vlc_run_start(self, run: Run) -> None:
@@ -41,11 +41,12 @@ class TrainingProgress:
     def vlc_step_end(self, run: Run, metrics: dict[str, float]) -> None:
         if self._display is None:
             return
-        rate = metrics["samples_per_second"]
-        self._rate = rate if self._rate is None else SMOOTHING * self._rate + (1 - SMOOTHING) * rate
-        step = int(metrics["step"])
-        left = (run.steps - step) * run.recipe.train.batch_size / max(self._rate, 1e-9)
-        words = f"loss {metrics['loss']:.4f} · {self._rate:,.0f} samples/s · {console.duration(left)} left"
+        step, batch = int(metrics["step"]), run.recipe.train.batch_size
+        taken = batch / metrics["samples_per_second"]
+        # Seconds are averaged, not rates: a step that was measured too short must not outweigh the others.
+        self._seconds = taken if self._seconds is None else SMOOTHING * self._seconds + (1 - SMOOTHING) * taken
+        rate, left = batch / self._seconds, console.duration((run.steps - step) * self._seconds)
+        words = f"loss {metrics['loss']:.4f} · {rate:,.0f} samples/s · {left} left"
         self._display.show(step, run.steps, words)
 
     @hookimpl
@@ -89,9 +90,7 @@ class Bar:
             TextColumn("{task.fields[words]}"),
         )
         self._progress: Progress = Progress(*columns, auto_refresh=False)
-        self._task = self._progress.add_task(
-            "", total=run.steps, completed=run.first_step, words="first step …"
-        )
+        self._task = self._progress.add_task("", total=run.steps, completed=run.first_step, words="first step …")
         self._redrawn = 0.0
         self._progress.start()
         self._progress.refresh()
@@ -142,9 +141,7 @@ def introduction(run: Run) -> str:
 
 def parts(parameters: Mapping[str, int]) -> str:
     """``1.5 M: image 1.2 M, text 300,000``."""
-    by_part = ", ".join(
-        f"{name.removeprefix('towers.')} {console.count(size)}" for name, size in parameters.items()
-    )
+    by_part = ", ".join(f"{name.removeprefix('towers.')} {console.count(size)}" for name, size in parameters.items())
     return f"{console.count(sum(parameters.values()))}: {by_part}"
 
 
@@ -158,13 +155,10 @@ def conclusion(run: Run, outcome: Outcome) -> str:
     head = f"{outcome.status} after {outcome.steps:,} steps, {console.duration(outcome.seconds)}"
     if outcome.status != "finished":
         head += f" · {outcome.reason}"
-    rows = [
-        (name, f"{outcome.metrics[key]:.4f}")
-        for name, key in CLOSING_METRICS.items()
-        if key in outcome.metrics
-    ]
+    rows = [(name, f"{outcome.metrics[key]:.4f}") for name, key in CLOSING_METRICS.items() if key in outcome.metrics]
     for name, evaluation in outcome.evaluations.items():
-        rows += [(f"{name} {metric}", shown) for metric, shown in console.metric_rows(evaluation.metrics)]
+        measured = console.without_counts(evaluation.metrics)
+        rows += [(f"{name} {metric}", shown) for metric, shown in console.metric_rows(measured)]
     return "\n" + console.table(("result", "value"), rows, title=head, right=("value",))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
@@ -56,23 +55,8 @@ def test_shares_are_percent_and_other_numbers_stay(name, value, shown):
     assert console.metric_rows({name: value}) == [(name.replace("_", " "), shown)]
 
 
-@pytest.fixture
-def terminal(capsys, monkeypatch):
-    """Makes stdout a terminal of some width."""
-
-    def of(width: int) -> None:
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-        monkeypatch.setenv("COLUMNS", str(width))
-        monkeypatch.setenv("TERM", "xterm")
-        monkeypatch.delenv("NO_COLOR", raising=False)
-
-    return of
-
-
 def test_a_table_is_aligned_and_every_row_is_a_line_where_nobody_looks():
-    shown = console.table(
-        ("name", "n", "what"), [("a", "10", "x " * 200), ("long-name", "9", "y")], right=("n",)
-    )
+    shown = console.table(("name", "n", "what"), [("a", "10", "x " * 200), ("long-name", "9", "y")], right=("n",))
     assert [line[:20].rstrip() for line in shown.splitlines()] == [
         "name         n   wha",
         "─────────   ──   ───",

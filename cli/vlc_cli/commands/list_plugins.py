@@ -23,10 +23,7 @@ def list_plugins(json: options.Json = False, debug: options.Debug = False) -> No
         console.say_json(_components(found) + _other_plugins(found))
         return
     components = _components(found)
-    shown = [
-        (row["kind"].replace("_", " "), _usable_name(row), row["plugin"], row["summary"])
-        for row in components
-    ]
+    shown = [(row["kind"].replace("_", " "), _usable_name(row), row["plugin"], row["summary"]) for row in components]
     console.say(console.table(("kind", "use", "plugin", "what it is"), shown))
     if unusable := [status for status in found.status if status.status != "ok"]:
         rows = [(s.name, s.status, f"{s.reason}; {s.mend}" if s.mend else s.reason) for s in unusable]

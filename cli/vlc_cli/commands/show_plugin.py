@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_plugin(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A plugin, or a component by its short or long name.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A plugin, or a component by its short or long name.")],
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -53,9 +51,7 @@ def _refuse(name: str, found: Plugins) -> None:
     if "/" in name:
         known |= {entry.long_name for entry in entries}
     hint = did_you_mean(name, known)
-    raise UnknownComponent(
-        f"no plugin or component is called {name!r}{hint or '; vlc list-plugins lists them all'}"
-    )
+    raise UnknownComponent(f"no plugin or component is called {name!r}{hint or '; vlc list-plugins lists them all'}")
 
 
 def _print_plugin(status: PluginStatus, found: Plugins) -> None:
@@ -120,9 +116,7 @@ def _plugin_json(status: PluginStatus, found: Plugins) -> dict[str, Any]:
         "status": status.status,
         "reason": status.reason,
         "mend": status.mend,
-        "components": [
-            {"kind": e.kind, "name": e.name, "summary": e.summary} for e in _offered(status, found)
-        ],
+        "components": [{"kind": e.kind, "name": e.name, "summary": e.summary} for e in _offered(status, found)],
     }
 
 
@@ -145,6 +139,4 @@ def _component_json(entry: Entry) -> dict[str, Any]:
 
 
 def _offered(status: PluginStatus, found: Plugins) -> list[Entry]:
-    return [
-        entry for entry in found.registry.entries() if entry.plugin == status.name and status.status == "ok"
-    ]
+    return [entry for entry in found.registry.entries() if entry.plugin == status.name and status.status == "ok"]

@@ -15,9 +15,7 @@ def train(
     sets: options.Sets = [],  # noqa: B006
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Go on from the newest whole checkpoint of the recipe's output folder."
-        ),
+        typer.Option("--resume", help="Go on from the newest whole checkpoint of the recipe's output folder."),
     ] = False,
     allow_changes: Annotated[
         bool,
@@ -25,9 +23,7 @@ def train(
     ] = False,
     devices: Annotated[
         int,
-        typer.Option(
-            "--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used."
-        ),
+        typer.Option("--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used."),
     ] = 1,
     debug: options.Debug = False,
 ) -> None:
