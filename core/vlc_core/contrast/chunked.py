@@ -104,12 +104,12 @@ def _running(s: Similarities, *, both: bool, means: bool, keep: bool) -> Sums:
             tile_RC = s.tile(scaled_RD, rows, columns)
             if both:
                 columns_K[columns] = _add(columns_K[columns], _log2_sum(tile_RC.T))
-            before_R = rows_A[rows]
-            rows_A[rows] = after_R = _add(before_R, _log2_sum(tile_RC))
+            before_R, after_R = rows_A[rows], _add(rows_A[rows], _log2_sum(tile_RC))
             if mean_AD is not None:
-                share_RC = (tile_RC - _finite(after_R)[:, None]).exp2_()
-                mean_AD[rows] *= (before_R - _finite(after_R)).exp2_()[:, None]
-                mean_AD[rows] += product(share_RC, s.keys[columns].T)
+                top_R = _finite(after_R)
+                mean_AD[rows] *= (before_R - top_R).exp2_()[:, None]
+                mean_AD[rows] += product((tile_RC - top_R[:, None]).exp2_(), s.keys[columns].T)
+            rows_A[rows] = after_R
             if kept is not None:
                 kept.append(tile_RC)
     return Sums(rows_A, columns_K if both else None, mean_AD, None, kept)

@@ -20,7 +20,8 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,16 @@ def run_on_ranks(function: Callable[..., Any], world: int, *arguments: Any, time
     Raises:
         RankLost: A rank raised, died or hung; the message holds its traceback.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     file, name = inspect.getfile(function), function.__qualname__
     with tempfile.TemporaryDirectory() as folder:
-        started: list[tuple[SpawnProcess, Connection]] = []
+        started: list[tuple[BaseProcess, Connection]] = []
         try:
             for rank in range(world):
                 ours, theirs = context.Pipe(duplex=False)
                 store = f"file://{folder}/store"
                 given = (file, name, rank, world, store, timeout, _pack(arguments), theirs)
-                process = context.Process(target=_rank, args=given, daemon=True)
+                process: BaseProcess = context.Process(target=_rank, args=given, daemon=True)
                 process.start()
                 theirs.close()
                 started.append((process, ours))
@@ -66,6 +67,15 @@ def run_on_ranks(function: Callable[..., Any], world: int, *arguments: Any, time
                 process.kill()
                 process.join()
                 ours.close()
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """Fresh processes, forked where that is possible from one that has done nothing but import torch."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed", "vlc_core.distributed"])
+    return context
 
 
 def _answers(connections: list[Connection], deadline: float) -> list[Any]:

@@ -1,0 +1,180 @@
+"""What objectives call, against dense float64 references, gradients included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vlc_core.contrast import key_losses, label_losses, pair_losses
+from vlc_core.contrast.targets import chosen_keys
+
+PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-4)]
+
+
+def total(losses: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., Tensor]:
+    """The sum over both directions, the second one weighted, so that they cannot be mistaken for each other."""
+
+    def summed(*inputs: Tensor) -> Tensor:
+        left, right = losses(*inputs)
+        return left.sum() + 3 * right.sum()
+
+    return summed
+
+
+def pairs(naive: Any, count: int, noise: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs as float32 can hold them, so that every precision sees the same."""
+    left = naive.rows(count, 48, 0)
+    right = naive.rows(count, 48, 1, near=left, noise=noise)
+    return left.float().double(), right.float().double(), torch.tensor([scale], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.3, 50.0, 80.0, 100.0])
+@pytest.mark.parametrize("noise", [0.3, 0.7, 3.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_pairs_are_exact_however_well_they_are_separated(
+    naive: Any, scale: float, noise: float, dtype: torch.dtype, tolerance: float
+) -> None:
+    inputs = pairs(naive, 50, noise, scale)
+    own = torch.arange(50)
+    expected = naive.value_and_gradients(
+        total(lambda a, k, s: tuple(naive.own_key_entropies(x, y, s, own) for x, y in ((a, k), (k, a)))), inputs
+    )
+    found = naive.value_and_gradients(total(pair_losses), inputs, dtype)
+    assert naive.worst_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("scale", [300.0, 1000.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_pairs_at_the_greatest_scales(naive: Any, scale: float, dtype: torch.dtype, tolerance: float) -> None:
+    inputs = pairs(naive, 50, 1.5, scale)
+    eye = torch.eye(50, dtype=torch.float64)
+    expected = naive.value_and_gradients(
+        total(lambda a, k, s: tuple(naive.cross_entropies(x, y, s, eye) for x, y in ((a, k), (k, a)))), inputs
+    )
+    assert naive.worst_error(naive.value_and_gradients(total(pair_losses), inputs, dtype), expected) < tolerance
+
+
+def test_a_batch_of_one_pair_costs_nothing_and_moves_nothing(naive: Any) -> None:
+    value, *gradients = naive.value_and_gradients(total(pair_losses), pairs(naive, 1, 0.5, 10.0))
+    assert value == 0
+    assert all((g == 0).all() for g in gradients)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("scale", [10.0, 100.0, 1000.0])
+def test_smoothing_spreads_a_share_over_all_keys(
+    naive: Any, scale: float, dtype: torch.dtype, tolerance: float
+) -> None:
+    inputs = pairs(naive, 30, 1.0, scale)
+    target = 0.9 * torch.eye(30, dtype=torch.float64) + 0.1 / 30
+    expected = naive.value_and_gradients(
+        total(lambda a, k, s: tuple(naive.cross_entropies(x, y, s, target) for x, y in ((a, k), (k, a)))), inputs
+    )
+    found = naive.value_and_gradients(total(lambda *i: pair_losses(*i, smoothing=0.1)), inputs, dtype)
+    assert naive.worst_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("share", [0.5, 0.25, 0.01])
+def test_a_share_of_the_keys_always_holds_the_own_one(naive: Any, smoothing: float, share: float) -> None:
+    inputs = pairs(naive, 30, 1.0, 20.0)
+    chosen = chosen_keys(30, share, 5)
+    kept = torch.eye(30, dtype=torch.bool) | torch.isin(torch.arange(30), chosen)[None, :]
+    target = (1 - smoothing) * torch.eye(30, dtype=torch.float64) + smoothing * kept.double() / kept.sum(
+        1, keepdim=True
+    )
+
+    def entropies(anchors: Tensor, keys: Tensor, scale: Tensor) -> Tensor:
+        logits = (scale * anchors @ keys.T).masked_fill(~kept, -torch.inf)
+        return -(target * torch.log_softmax(logits, dim=1)).masked_fill(~kept, 0.0).sum(dim=1)
+
+    expected = naive.value_and_gradients(total(lambda a, k, s: (entropies(a, k, s), entropies(k, a, s))), inputs)
+    found = naive.value_and_gradients(
+        total(lambda *i: pair_losses(*i, smoothing=smoothing, share=share, seed=5)), inputs
+    )
+    assert naive.worst_error(found, expected) < 1e-10
+
+
+def test_the_chosen_keys_follow_from_the_seed() -> None:
+    assert torch.equal(chosen_keys(100, 0.25, 7), chosen_keys(100, 0.25, 7))
+    assert not torch.equal(chosen_keys(100, 0.25, 7), chosen_keys(100, 0.25, 8))
+    assert chosen_keys(100, 0.25, 7).unique().shape == (25,)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("scale", [14.3, 100.0, 1000.0])
+def test_rows_match_all_rows_of_their_label(naive: Any, scale: float, dtype: torch.dtype, tolerance: float) -> None:
+    inputs = pairs(naive, 40, 1.0, scale)
+    labels = torch.randint(-1, 6, (40,), generator=torch.Generator().manual_seed(0))
+    target = naive.same_label_target(labels)
+    expected = naive.value_and_gradients(
+        total(lambda a, k, s: tuple(naive.cross_entropies(x, y, s, target) for x, y in ((a, k), (k, a)))), inputs
+    )
+    found = naive.value_and_gradients(total(lambda a, k, s: label_losses(a, k, labels, s)), inputs, dtype)
+    assert naive.worst_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("labels", [torch.full((50,), -1), torch.arange(50)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_labels_that_all_differ_give_the_loss_of_pairs_to_the_bit(
+    naive: Any, labels: Tensor, dtype: torch.dtype
+) -> None:
+    left, right, scale = (x.to(dtype) for x in pairs(naive, 50, 0.7, 100.0))
+    for found, expected in zip(label_losses(left, right, labels, scale), pair_losses(left, right, scale), strict=True):
+        assert torch.equal(found, expected)
+
+
+def keys_and_queue(naive: Any, scale: float, noise: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    anchors = naive.rows(12, 48, 0).float().double()
+    keys = torch.cat([naive.rows(12, 48, 1, near=anchors, noise=noise), naive.rows(70, 48, 2)]).float().double()
+    momentum = naive.rows(12, 48, 3, near=anchors, noise=0.5).float().double()
+    return anchors, torch.tensor([scale], dtype=torch.float64), keys, momentum
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("scale", [14.3, 50.0, 100.0])
+def test_a_hard_target_among_queue_keys(naive: Any, scale: float, dtype: torch.dtype, tolerance: float) -> None:
+    anchors, s, keys, _ = keys_and_queue(naive, scale, 0.8)
+    own = torch.arange(12)
+    expected = naive.value_and_gradients(lambda a, s: naive.own_key_entropies(a, keys, s, own).sum(), (anchors, s))
+    found = naive.value_and_gradients(lambda a, s: key_losses(a, keys.to(dtype), s, own=own).sum(), (anchors, s), dtype)
+    assert naive.worst_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("scale", [14.3, 100.0, 1000.0])
+def test_a_soft_target_is_what_the_momentum_anchor_attends_to(naive: Any, alpha: float, scale: float) -> None:
+    anchors, s, keys, momentum = keys_and_queue(naive, scale, 2.0)
+    target = alpha * torch.softmax(scale * momentum @ keys.T, dim=1)
+    target[:, :12] += (1 - alpha) * torch.eye(12, dtype=torch.float64)
+    expected = naive.value_and_gradients(lambda a, s: naive.cross_entropies(a, keys, s, target).sum(), (anchors, s))
+    found = naive.value_and_gradients(
+        lambda a, s: key_losses(a, keys, s, own=torch.arange(12), momentum=momentum, alpha=alpha).sum(), (anchors, s)
+    )
+    assert naive.worst_error(found, expected) < 1e-10
+
+
+def test_other_keys_of_the_anchors_group_count_for_nothing(naive: Any) -> None:
+    anchors, s, keys, momentum = keys_and_queue(naive, 14.3, 2.0)
+    own = torch.arange(12)
+    key_groups = torch.cat([own, torch.randint(40, (70,), generator=torch.Generator().manual_seed(1))])
+    counted = (own[:, None] != key_groups[None, :]) | (own[:, None] == torch.arange(82)[None, :])
+
+    def reference(a: Tensor, s: Tensor) -> Tensor:
+        def logits(x: Tensor) -> Tensor:
+            return (s * x @ keys.T).masked_fill(~counted, -torch.inf)
+
+        target = 0.3 * torch.softmax(logits(momentum), dim=1).detach()
+        target[:, :12] += 0.7 * torch.eye(12, dtype=torch.float64)
+        return -(target * torch.log_softmax(logits(a), dim=1)).masked_fill(~counted, 0.0).sum()
+
+    expected = naive.value_and_gradients(reference, (anchors, s))
+    found = naive.value_and_gradients(
+        lambda a, s: key_losses(a, keys, s, own=own, momentum=momentum, alpha=0.3, exclude=(own, key_groups)).sum(),
+        (anchors, s),
+    )
+    assert naive.worst_error(found, expected) < 1e-10
