@@ -31,8 +31,4 @@ def distribution(plugin: str) -> str:
 def offering(kind: str, name: str) -> list[str]:
     """Those of the project's own plugins that offer ``name`` (``"cma"`` or ``"tcl/cma"``) of ``kind``."""
     wanted, _, short = name.rpartition("/")
-    return [
-        plugin
-        for plugin, kinds in CATALOGUE.items()
-        if short in kinds.get(kind, ()) and wanted in ("", plugin)
-    ]
+    return [plugin for plugin, kinds in CATALOGUE.items() if short in kinds.get(kind, ()) and wanted in ("", plugin)]

@@ -35,9 +35,7 @@ class OptionInfo:
 
 def describe(component: type) -> list[OptionInfo]:
     """Every option of a component, in the order of its signature."""
-    return [
-        OptionInfo(o.name, spell(o.annotation), o.default, o.description) for o in read_options(component)
-    ]
+    return [OptionInfo(o.name, spell(o.annotation), o.default, o.description) for o in read_options(component)]
 
 
 def spell(annotation: Any) -> str:

@@ -94,7 +94,7 @@ class Entry:
 
 def spoken(kind: str) -> str:
     """The kind as words: ``"image encoder"``."""
-    return kind.replace("_", " ")
+    return "prompt set" if kind == "prompts" else kind.replace("_", " ")
 
 
 def _attribute(target: str) -> Any:

@@ -74,9 +74,7 @@ def check(registry: Registry, kind: str, use: str, options: Mapping[str, Any], p
         checked.problems += [Problem((*path, "use"), text) for text in error.problems]
         return checked
     if taken:
-        text = (
-            f"{use!r} has an option named {taken}, which the recipe reads itself; its author must rename it"
-        )
+        text = f"{use!r} has an option named {taken}, which the recipe reads itself; its author must rename it"
         checked.problems.append(Problem((*path, "use"), text))
     _, problems = validate(model, dict(options), noun=f"option of {use!r}")
     checked.problems += [replace(p, path=(*path, *p.path)) for p in problems]

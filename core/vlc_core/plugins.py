@@ -161,14 +161,10 @@ def load_plugins() -> Plugins:
     loaded = Plugins()
     for offer in offers:
         if wanted is not None and offer.name not in wanted:
-            loaded.reject(
-                offer, "disabled", f"{RESTRICT} leaves it out", f"add {offer.name} to {RESTRICT} or unset it"
-            )
+            loaded.reject(offer, "disabled", f"{RESTRICT} leaves it out", f"add {offer.name} to {RESTRICT} or unset it")
         elif claims[offer.name] > 1:
             claimants = " and ".join(o.distribution for o in offers if o.name == offer.name)
-            loaded.reject(
-                offer, "conflict", f"{claimants} both call a plugin {offer.name!r}", "uninstall one of them"
-            )
+            loaded.reject(offer, "conflict", f"{claimants} both call a plugin {offer.name!r}", "uninstall one of them")
         elif not NAME.fullmatch(offer.name):
             loaded.reject(
                 offer,
@@ -184,9 +180,7 @@ def load_plugins() -> Plugins:
     for name in sorted((wanted or set()) - set(claims)):
         absent = Offer(name, "", "", "")
         known = ", ".join(sorted(claims)) or "none"
-        loaded.reject(
-            absent, "missing", f"{RESTRICT} names it and nothing installed brings it", f"installed: {known}"
-        )
+        loaded.reject(absent, "missing", f"{RESTRICT} names it and nothing installed brings it", f"installed: {known}")
     loaded.status.sort(key=lambda s: (s.name, s.distribution))
     return loaded
 

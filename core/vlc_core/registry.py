@@ -70,9 +70,7 @@ class Registry:
             return found[0]
         if found:
             long_names = " or ".join(repr(e.long_name) for e in sorted(found, key=lambda e: e.plugin))
-            raise AmbiguousComponent(
-                f"{name!r} is offered as {spoken(kind)} by several plugins; write {long_names}"
-            )
+            raise AmbiguousComponent(f"{name!r} is offered as {spoken(kind)} by several plugins; write {long_names}")
         raise UnknownComponent(self._unknown(kind, name))
 
     def _unknown(self, kind: str, name: str) -> str:
@@ -98,9 +96,7 @@ class Registry:
         hint = f"; did you mean {close!r}?" if close else ";"
         offered = f"known are {', '.join(sorted(known))}" if known else "no loaded plugin offers any"
         absent = ", ".join(sorted(self.unavailable))
-        return f"{hint} {offered}" + (
-            f"; not loaded are the plugins {absent} (see vlc list-plugins)" if absent else ""
-        )
+        return f"{hint} {offered}" + (f"; not loaded are the plugins {absent} (see vlc list-plugins)" if absent else "")
 
 
 class Registrar:
@@ -149,9 +145,7 @@ class Registrar:
     def prompts(self, name: str, target: Sequence[str], *, summary: str = "", source: str = "") -> None:
         """Offers a set of prompt templates, each with ``{}`` where the class name goes."""
         if isinstance(target, str) or not target or any("{}" not in template for template in target):
-            raise ValueError(
-                f"prompts {name!r} must be a list of templates, each with {{}} for the class name"
-            )
+            raise ValueError(f"prompts {name!r} must be a list of templates, each with {{}} for the class name")
         self._add("prompts", name, tuple(target), summary, source)
 
     def recipe(self, name: str, target: str, *, summary: str = "", source: str = "") -> None:

@@ -156,9 +156,7 @@ def component_of(annotation: Any) -> Component | None:
 
 def is_path(annotation: Any) -> bool:
     """Whether a :class:`PathLike` marker is right on ``annotation``."""
-    return get_origin(annotation) is Annotated and any(
-        isinstance(m, PathLike) for m in get_args(annotation)[1:]
-    )
+    return get_origin(annotation) is Annotated and any(isinstance(m, PathLike) for m in get_args(annotation)[1:])
 
 
 @dataclass(frozen=True, slots=True)

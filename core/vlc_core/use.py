@@ -13,9 +13,7 @@ class Use(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
-    use: str = Field(
-        min_length=1, description="The component's name: `name`, or `plugin/name` where several offer it."
-    )
+    use: str = Field(min_length=1, description="The component's name: `name`, or `plugin/name` where several offer it.")
 
     @property
     def options(self) -> dict[str, Any]:

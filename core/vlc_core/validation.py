@@ -85,7 +85,8 @@ def dotted(path: Sequence[str | int], data: Any = None) -> str:
     """A key path as ``--set`` takes it: items of a list by their name in ``data`` where only they bear it."""
     parts = []
     for key in path:
-        parts.append(_item_name(data, key) if isinstance(key, int) else key)
+        name = _item_name(data, key) if isinstance(key, int) else key
+        parts.append(name if name.isprintable() else repr(name)[1:-1])
         data = _child(data, key)
     return ".".join(parts)
 

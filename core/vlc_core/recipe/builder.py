@@ -116,9 +116,7 @@ class TreeBuilder:
         found = self._anchors.get(anchor)
         if found is None:
             inside = any(o.anchor == anchor for o in self._stack)
-            raise RecipeError(
-                f"{mark}: *{anchor} {'contains itself' if inside else f'has no &{anchor} before it'}"
-            )
+            raise RecipeError(f"{mark}: *{anchor} {'contains itself' if inside else f'has no &{anchor} before it'}")
         if len(self._stack) + found.depth > MAX_DEPTH:
             raise RecipeError(f"{mark}: nested deeper than {MAX_DEPTH} levels")
         self._finish(found.node, found.size, found.depth, None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vlc_core.errors import RecipeError
+from vlc_core.recipe.keys import get
 from vlc_core.recipe.load import LoadedRecipe, load_recipe
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
@@ -51,25 +52,29 @@ class Change:
     """One key that two recipes differ in.
 
     Attributes:
-        key: Its path, as ``--set`` takes it.
+        path: Its key path.
+        key: The same as ``--set`` takes it.
         old: Its value in the first recipe; None where it has none.
         new: Its value in the second.
         effect: What it means for a run that goes on.
     """
 
+    path: KeyPath
     key: str
     old: Any
     new: Any
     effect: Effect
 
     def __str__(self) -> str:
+        if self.old == self.new:
+            return f"{self.key}: {self.old!r} stands for another value now"
         return f"{self.key}: {self.old!r} became {self.new!r}"
 
 
 def compare(old: Recipe, new: Recipe) -> list[Change]:
     """Every key that differs, defaults included, in the order of the schema."""
     before, after = (r.model_dump(mode="json", by_alias=True) for r in (old, new))
-    return [Change(dotted(p, after), a, b, effect_of(p)) for p, a, b in _differences(before, after, ())]
+    return [Change(p, dotted(p, after), a, b, effect_of(p)) for p, a, b in _differences(before, after, ())]
 
 
 def refuse_changes(began: Path, now: LoadedRecipe, registry: Registry, *, allow: bool) -> list[Change]:
@@ -87,17 +92,23 @@ def refuse_changes(began: Path, now: LoadedRecipe, registry: Registry, *, allow:
     Raises:
         RecipeError: Keys differ that make it another run, and that is not allowed.
     """
-    changes = compare(load_recipe(began, registry=registry).recipe, now.recipe)
+    then = load_recipe(began, registry=registry)
+    changes = [_unexpanded(change, then, now) for change in compare(then.recipe, now.recipe)]
     refused = [change for change in changes if change.effect == "refuse"]
     if refused and not allow:
         raise RecipeError(
             [
-                f"{now.where(refused[0].key)}: this is not the recipe that the run in {began.parent} began with;"
-                " change it back, start anew in another output folder, or go on all the same by --allow-changes",
-                *(f"{now.where(change.key)}: {change}" for change in refused),
+                f"{now.where()}: this is not the recipe that the run in {began.parent} began with; change it"
+                " back, start in another output folder, or go on all the same by --allow-changes",
+                *(f"{now.where(change.path)}: {change}" for change in refused),
             ]
         )
     return changes
+
+
+def _unexpanded(change: Change, then: LoadedRecipe, now: LoadedRecipe) -> Change:
+    """The change with variables in place of their values, which may be secrets."""
+    return replace(change, old=get(then.resolved, change.path), new=get(now.resolved, change.path))
 
 
 def effect_of(path: KeyPath) -> Effect:

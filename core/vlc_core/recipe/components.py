@@ -50,9 +50,7 @@ def specs(data: Any) -> Iterator[Spec]:
             if isinstance(value, Mapping) and isinstance(value.get("use"), str) and value["use"]:
                 reserved = RESERVED.get(kind, frozenset({"use"}))
                 options = {k: v for k, v in value.items() if k not in reserved}
-                yield Spec(
-                    path, kind, value["use"], options, _prompts(value) if "prompts" in reserved else None
-                )
+                yield Spec(path, kind, value["use"], options, _prompts(value) if "prompts" in reserved else None)
 
 
 def _prompts(value: Mapping[str, Any]) -> str | list[str] | None:
@@ -75,10 +73,19 @@ def _matches(data: Any, place: tuple[str, ...], path: KeyPath) -> Iterator[tuple
 
 def with_full_specs(tree: Node) -> Node:
     """The tree with every bare component name written as ``{use: NAME}``, so that layers merge alike."""
-    data = tree.plain()
     for place in PLACES:
-        for path, value in _matches(data, place, ()):
-            node = tree.at(path)
-            if isinstance(value, str) and node is not None:
-                tree = tree.put(path, Node({"use": node}, node.mark))
+        tree = _full_spec(tree, place)
     return tree
+
+
+def _full_spec(node: Node, place: tuple[str, ...]) -> Node:
+    if not place:
+        return Node({"use": node}, node.mark) if isinstance(node.value, str) else node
+    if place[0] == "*":
+        if not isinstance(node.value, tuple):
+            return node
+        return Node(tuple(_full_spec(item, place[1:]) for item in node.value), node.mark)
+    child = node.get(place[0])
+    if child is None or not isinstance(node.value, Mapping):
+        return node
+    return Node({**node.value, place[0]: _full_spec(child, place[1:])}, node.mark)

@@ -37,9 +37,7 @@ class Draft:
         self._registry = registry
         self._components = components
         self._variables = {
-            path: node.value
-            for path, node in tree.scalars()
-            if isinstance(node.value, str) and "$" in node.value
+            path: node.value for path, node in tree.scalars() if isinstance(node.value, str) and "$" in node.value
         }
         self._texts: set[KeyPath] = set()
         self._passes()
@@ -48,11 +46,13 @@ class Draft:
         if self._texts:
             self._passes()
 
-    def problems(self) -> list[str]:
-        """A sentence with file, line and key for each, in the order of the files."""
-        marked = [(nearest_mark(self._tree, p.path), p) for p in self._problems]
+    def problems(self, *, most: int) -> list[str]:
+        """A sentence with file, line and key for each, in the order of the files; the first ``most`` of them."""
+        by_place = {(p.path, p.text): p for p in reversed(self._problems)}
+        marked = [(nearest_mark(self._tree, p.path), p) for p in reversed(by_place.values())]
         marked.sort(key=lambda pair: (pair[0].source, pair[0].line))
-        return [f"{mark}: {self._sentence(problem)}" for mark, problem in marked]
+        sentences = [f"{mark}: {self._sentence(problem)}" for mark, problem in marked[:most]]
+        return sentences if len(marked) <= most else [*sentences, f"… and {len(marked) - most} more problems"]
 
     def resolved(self) -> dict[str, Any]:
         """All that was written, and the defaults of all that was not."""
@@ -97,8 +97,7 @@ class Draft:
     def _component(self, spec: Spec) -> None:
         if self._components:
             checked = check(self._registry, spec.kind, spec.use, spec.options, spec.path)
-            known = {p.path for p in self._problems}
-            self._problems += [p for p in checked.problems if p.path not in known]
+            self._problems += checked.problems
             for path in checked.paths:
                 self._absolute(path)
         else:
@@ -134,9 +133,13 @@ def _twice(place: KeyPath, items: Any) -> list[Problem]:
     """Items of a list that share a name."""
     if not isinstance(items, list):
         return []
-    names = item_names(items)
-    return [
-        Problem((*place, i), f"another item is called {name!r} too; give one of them a name of its own")
-        for i, name in enumerate(names)
-        if name is not None and name in names[:i]
-    ]
+    seen: set[str] = set()
+    problems = []
+    for i, name in enumerate(item_names(items)):
+        if name is None:
+            continue
+        if name in seen:
+            text = f"another item is called {name!r} too; give one of them a name of its own"
+            problems.append(Problem((*place, i), text))
+        seen.add(name)
+    return problems

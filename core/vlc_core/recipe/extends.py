@@ -50,22 +50,26 @@ def read_layers(path: Path, registry: Registry) -> Node:
     layers: list[Node] = []
     seen: list[Path] = []
     while True:
-        real = Path(os.path.realpath(path))
-        if real in seen or len(seen) >= MAX_CHAIN:
-            chain = " → ".join(shown_as(p) for p in [*seen, real])
-            what = "it extends itself" if real in seen else f"a chain of more than {MAX_CHAIN} recipes"
-            raise RecipeError(f"{shown_as(seen[-1])}: extends: {what}: {chain}")
-        seen.append(real)
+        seen.append(Path(os.path.realpath(path)))
         node = read_file(path, shown_as(path))
-        layers.append(node)
+        layers.append(_without_extends(node))
         parent = node.get("extends")
         if parent is None or parent.value is None:
             break
         path = _parent(parent, registry)
-    merged = _without_extends(layers.pop())
+        _refuse_endless(parent, [*seen, Path(os.path.realpath(path))])
+    merged = layers.pop()
     while layers:
-        merged = merge(merged, _without_extends(layers.pop()))
+        merged = merge(merged, layers.pop())
     return merged
+
+
+def _refuse_endless(node: Node, chain: list[Path]) -> None:
+    if chain[-1] in chain[:-1]:
+        arrows = " → ".join(map(shown_as, chain))
+        raise RecipeError(f"{node.mark}: extends: the recipe extends itself: {arrows}")
+    if len(chain) > MAX_CHAIN:
+        raise RecipeError(f"{node.mark}: extends: a chain of more than {MAX_CHAIN} recipes")
 
 
 def _parent(node: Node, registry: Registry) -> Path:
@@ -79,6 +83,4 @@ def _parent(node: Node, registry: Registry) -> Path:
 
 def _without_extends(node: Node) -> Node:
     assert isinstance(node.value, dict)
-    return with_full_specs(
-        Node({key: child for key, child in node.value.items() if key != "extends"}, node.mark)
-    )
+    return with_full_specs(Node({key: child for key, child in node.value.items() if key != "extends"}, node.mark))

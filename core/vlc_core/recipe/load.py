@@ -93,9 +93,7 @@ def validate_components(loaded: LoadedRecipe, registry: Registry) -> None:
 
 def _checked(tree: Node, registry: Registry, *, components: bool, problems: Sequence[str]) -> LoadedRecipe:
     draft = Draft(tree, registry, components=components)
-    found = list(dict.fromkeys([*problems, *draft.problems()]))
-    if len(found) > MAX_PROBLEMS:
-        found = [*found[:MAX_PROBLEMS], f"… and {len(found) - MAX_PROBLEMS} more problems"]
+    found = [*problems, *draft.problems(most=MAX_PROBLEMS)]
     if found or draft.recipe is None:
         raise RecipeError(found)
     return LoadedRecipe(draft.recipe, draft.resolved(), tree)

@@ -92,10 +92,6 @@ def _index(key: str, names: list[str | None], patch: Node, path: str) -> int | N
 
 def _named(item: Node, key: str) -> Node:
     """The item with ``key`` for its name, unless that follows from its component already."""
-    if (
-        item_names([item.plain()]) == [key]
-        or not isinstance(item.value, Mapping)
-        or item.get("name") is not None
-    ):
+    if item_names([item.plain()]) == [key] or not isinstance(item.value, Mapping) or item.get("name") is not None:
         return item
     return Node({**item.value, "name": Node(key, item.mark)}, item.mark)

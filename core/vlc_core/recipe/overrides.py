@@ -8,6 +8,8 @@ from vlc_core.errors import RecipeError
 from vlc_core.recipe.tree import Mark, Node
 from vlc_core.recipe.yaml import parse
 
+MAX_SHOWN = 120
+
 
 def override(argument: str) -> Node:
     """The layer that ``argument`` lays over a recipe, relative to the working directory.
@@ -15,7 +17,7 @@ def override(argument: str) -> Node:
     Raises:
         RecipeError: Not of the form ``key.path=value``, or the value is no YAML.
     """
-    mark = Mark(f"--set {argument}", 0, Path.cwd())
+    mark = Mark(f"--set {_on_one_line(argument)}", 0, Path.cwd())
     key, equals, text = argument.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
@@ -27,3 +29,8 @@ def override(argument: str) -> Node:
     for part in reversed(parts):
         node = Node({part: node}, mark)
     return node
+
+
+def _on_one_line(argument: str) -> str:
+    shown = argument if argument.isprintable() else " ".join(argument.split())
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"

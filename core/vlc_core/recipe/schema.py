@@ -43,20 +43,14 @@ class Section(BaseModel):
 class Objective(Use):
     """A loss, with its weight in the sum; the other keys are the objective's own options."""
 
-    name: Name = Field(
-        default_factory=_short, description="What metrics call it; the component's name by default."
-    )
-    weight: Annotated[FiniteFloat, Field(ge=0)] = Field(
-        default=1.0, description="Its factor in the sum of losses."
-    )
+    name: Name = Field(default_factory=_short, description="What metrics call it; the component's name by default.")
+    weight: Annotated[FiniteFloat, Field(ge=0)] = Field(default=1.0, description="Its factor in the sum of losses.")
 
 
 class Source(Use):
     """A training dataset; the other keys are the dataset's own options."""
 
-    name: Name = Field(
-        default_factory=_short, description="What reports call it; the component's name by default."
-    )
+    name: Name = Field(default_factory=_short, description="What reports call it; the component's name by default.")
     prompts: str | list[str] | None = Field(
         default=None,
         description="Templates that make a text of a class name, for samples without text: the name of a "
@@ -97,9 +91,7 @@ class Model(Section):
     fusion: Use | None = Field(
         default=None, description="The encoder that reads text and image together, where one is needed."
     )
-    tokenizer: Use | None = Field(
-        default=None, description="The tokenizer; by default the text encoder's own choice."
-    )
+    tokenizer: Use | None = Field(default=None, description="The tokenizer; by default the text encoder's own choice.")
     embed_dim: Annotated[int, Field(gt=0)] = Field(default=512, description="The width of the shared space.")
     temperature: Temperature = Field(default=Temperature(), description="Of the similarities.")
 
@@ -107,9 +99,7 @@ class Model(Section):
 class Data(Section):
     """What is trained on."""
 
-    train: Annotated[list[Source], Field(min_length=1)] = Field(
-        description="The datasets, drawn from by the sampler."
-    )
+    train: Annotated[list[Source], Field(min_length=1)] = Field(description="The datasets, drawn from by the sampler.")
     sampler: Use = Field(default=Use(use="shuffle"), description="Which sample comes when.")
     transform: Use = Field(default=Use(use="clip"), description="How a training view is cut from an image.")
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
@@ -128,11 +118,9 @@ class Optimizer(Section):
 
     use: Literal["adamw"] = Field(default="adamw", description="Which one.")
     lr: Positive = Field(default=5e-4, description="The peak learning rate.")
-    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = Field(
-        default=0.2, description="Decoupled weight decay."
-    )
-    betas: tuple[Annotated[FiniteFloat, Field(ge=0, lt=1)], Annotated[FiniteFloat, Field(ge=0, lt=1)]] = (
-        Field(default=(0.9, 0.98), description="Decay rates of the two moments.")
+    weight_decay: Annotated[FiniteFloat, Field(ge=0)] = Field(default=0.2, description="Decoupled weight decay.")
+    betas: tuple[Annotated[FiniteFloat, Field(ge=0, lt=1)], Annotated[FiniteFloat, Field(ge=0, lt=1)]] = Field(
+        default=(0.9, 0.98), description="Decay rates of the two moments."
     )
     eps: Positive = Field(default=1e-6, description="Added to the denominator.")
 
@@ -140,9 +128,7 @@ class Optimizer(Section):
 class Schedule(Section):
     """The learning rate over the run: a linear rise, then the curve."""
 
-    use: Literal["cosine", "constant", "linear"] = Field(
-        default="cosine", description="The curve after the warm-up."
-    )
+    use: Literal["cosine", "constant", "linear"] = Field(default="cosine", description="The curve after the warm-up.")
     warmup: Annotated[int, Field(ge=0)] = Field(default=0, description="Steps of linear rise from zero.")
     final: Share = Field(default=0.0, description="The learning rate at the end, as a share of the peak.")
 
@@ -151,22 +137,14 @@ class Train(Section):
     """How long and how it is trained. Exactly one of `steps` and `epochs` is given."""
 
     steps: Annotated[int, Field(gt=0)] | None = Field(default=None, description="Optimizer steps.")
-    epochs: Positive | None = Field(
-        default=None, description="Passes over the training data, instead of `steps`."
-    )
-    batch_size: Annotated[int, Field(gt=1)] = Field(
-        default=256, description="Samples a step, over all ranks."
-    )
+    epochs: Positive | None = Field(default=None, description="Passes over the training data, instead of `steps`.")
+    batch_size: Annotated[int, Field(gt=1)] = Field(default=256, description="Samples a step, over all ranks.")
     micro_batch_size: Annotated[int, Field(gt=0)] | None = Field(
         default=None,
         description="Samples that a rank encodes at once; by default its whole share of the batch.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="bf16 is autocast over fp32 parameters."
-    )
-    clip_grad_norm: Positive | None = Field(
-        default=1.0, description="The largest gradient norm; null does not clip."
-    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16 is autocast over fp32 parameters.")
+    clip_grad_norm: Positive | None = Field(default=1.0, description="The largest gradient norm; null does not clip.")
     optimizer: Optimizer = Field(default=Optimizer(), description="The optimizer.")
     schedule: Schedule = Field(default=Schedule(), description="The learning rate's schedule.")
 
@@ -209,13 +187,9 @@ class Recipe(Section):
         description="A recipe that this one is laid over: a preset `plugin/name`, or the path of a file.",
     )
     name: Name = Field(default="run", description="What the run is called; by default the file's name.")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        default=0, description="Everything random follows from it."
-    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="Everything random follows from it.")
     model: Model = Field(description="The encoders and the space in which they meet.")
-    objectives: Annotated[list[Objective], Field(min_length=1)] = Field(
-        description="The losses that are summed."
-    )
+    objectives: Annotated[list[Objective], Field(min_length=1)] = Field(description="The losses that are summed.")
     data: Data = Field(description="What is trained on.")
     train: Train = Field(description="How long and how it is trained.")
     evaluate: Evaluate = Field(default=Evaluate(), description="What is measured, and how often.")

@@ -11,18 +11,22 @@ from vlc_core.recipe.scalars import resolve
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that either this reader or a YAML 1.1 one would take for something else."""
+    """Quotes every text that this reader, or one of YAML 1.1, would take for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if _is_plain(value) else '"')
+
+
+def _is_plain(value: str) -> bool:
+    """Whether PyYAML may choose the style: it loses line breaks such as U+0085 in all but double quotes."""
     try:
-        plain = isinstance(resolve(value), str)
+        return value.isprintable() and isinstance(resolve(value), str)
     except ValueError:
-        plain = False
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else "'")
+        return False
 
 
 _Dumper.add_representer(str, _text)
