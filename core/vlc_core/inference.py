@@ -9,12 +9,12 @@ Shapes: N items, D embedding width.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -25,9 +25,6 @@ from vlc_core.interfaces.dataset import Dataset
 from vlc_core.loading.decode import decode, fit
 from vlc_core.tokenizer import Tokenizer
 from vlc_core.towers import Towers
-
-if TYPE_CHECKING:
-    from vlc_core.batch import Sample
 
 EncodePixels = Callable[[Tensor], Tensor]
 EncodeTokens = Callable[[Tensor, Tensor], Tensor]
@@ -151,20 +148,22 @@ class Inference:
             model.tokenizer,
             size=model.size,
             context=model.context,
-            scale=float(model.towers.temperature()),
+            scale=float(model.towers.temperature().detach()),
             batch_size=batch_size,
         )
 
     @torch.no_grad()
     def encode_images(self, dataset: Dataset) -> ImageSet:
         """Encodes every image of ``dataset``; those that cannot be read are left out and listed."""
-        shares = [_Share() for _ in range(self._rounds(len(dataset)))]
-        for number, share in enumerate(shares):
-            share.read(dataset, self._rows(number, len(dataset)), self.size)
-            share.encode(self._pixels, self.size)
-        everywhere = [share for rank in distributed.gather_objects([s.packed() for s in shares]) for share in rank]
-        everywhere.sort(key=lambda packed: packed[0])
-        return _image_set(everywhere)
+        shares = []
+        for number in range(self._rounds(len(dataset))):
+            rows = self._rows(number, len(dataset))
+            share = _Share(rows.start)
+            pixels = share.read(dataset, rows, self.size)
+            share.embed = self._pixels(pixels).float().cpu()[: len(share.keys)]
+            shares.append(share)
+        everywhere = [share for rank in distributed.gather_objects(shares) for share in rank]
+        return _image_set(sorted(everywhere, key=lambda share: share.start))
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
@@ -186,52 +185,44 @@ class Inference:
         return range(min(start, items), min(start + self.batch_size, items))
 
 
-Packed = tuple[int, Tensor, list[int], list[tuple[str, ...]], list[str], list[Skipped]]
-
-
+@dataclass(slots=True)
 class _Share:
-    """The part of a dataset that one rank encodes at once."""
+    """The part of a dataset that one rank encodes at once; it keeps what is left of a sample without its image."""
 
-    def __init__(self) -> None:
-        self.start = 0
-        self.samples: list[Sample] = []
-        self.pixels: list[np.ndarray] = []
-        self.skipped: list[Skipped] = []
-        self.embed = torch.empty(0)
+    start: int
+    embed: Tensor = field(default_factory=lambda: torch.empty(0))
+    labels: list[int] = field(default_factory=list)
+    texts: list[tuple[str, ...]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
-    def read(self, dataset: Dataset, rows: range, size: int) -> None:
-        self.start = rows.start
+    def read(self, dataset: Dataset, rows: range, size: int) -> Tensor:
+        """The pixels of the samples that can be read; one black image where there are none, to stay in step."""
+        pixels: list[NDArray[np.uint8]] = []
         for index in rows:
             try:
                 sample = dataset[index]
-                self.pixels.append(fit(decode(sample.image), size))
-            except DataError as error:
-                self.skipped.append(Skipped(index, "evaluation", str(index), str(error)))
+                pixels.append(fit(decode(sample.image), size))
+            except (DataError, OSError) as error:
+                self.skipped.append(Skipped(index, "evaluation", f"#{index}", str(error)))
             else:
-                self.samples.append(sample)
-
-    def encode(self, pixels: EncodePixels, size: int) -> None:
-        stacked = stack_pixels(self.pixels or [np.zeros((size, size, 3), np.uint8)], size)
-        self.embed = pixels(stacked).float().cpu()[: len(self.samples)]
-        self.pixels.clear()
-
-    def packed(self) -> Packed:
-        samples = self.samples
-        texts, keys = [s.texts for s in samples], [s.key for s in samples]
-        return self.start, self.embed, [s.label for s in samples], texts, keys, self.skipped
+                self.labels.append(sample.label)
+                self.texts.append(sample.texts)
+                self.keys.append(sample.key)
+        return stack_pixels(pixels or [np.zeros((size, size, 3), np.uint8)], size)
 
 
-def _image_set(shares: Sequence[Packed]) -> ImageSet:
+def _image_set(shares: Sequence[_Share]) -> ImageSet:
     return ImageSet(
-        embed=torch.cat([share[1] for share in shares]),
-        labels=torch.tensor([label for share in shares for label in share[2]], dtype=torch.int64),
-        texts=[texts for share in shares for texts in share[3]],
-        keys=[key for share in shares for key in share[4]],
-        skipped=[skipped for share in shares for skipped in share[5]],
+        embed=torch.cat([share.embed for share in shares]),
+        labels=torch.tensor([label for share in shares for label in share.labels], dtype=torch.int64),
+        texts=[texts for share in shares for texts in share.texts],
+        keys=[key for share in shares for key in share.keys],
+        skipped=[skipped for share in shares for skipped in share.skipped],
     )
 
 
-def stack_pixels(images: Sequence[np.ndarray], size: int) -> Tensor:
+def stack_pixels(images: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
     """(N, 3, size, size) uint8 from N arrays (size, size, 3)."""
     stacked = np.stack(images) if len(images) else np.zeros((0, size, size, 3), np.uint8)
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
