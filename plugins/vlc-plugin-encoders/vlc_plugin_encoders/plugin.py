@@ -27,9 +27,7 @@ def vlc_register(registry: Registrar) -> None:
         summary="Transformer over tokens, causal or not, pooled at the end, the start or the mean",
         source="CLIP, ICML 2021",
     )
-    registry.tokenizer(
-        "word", f"{HERE}.tokenizers.word:WordTokenizer", summary="One id per word of the captions"
-    )
+    registry.tokenizer("word", f"{HERE}.tokenizers.word:WordTokenizer", summary="One id per word of the captions")
     registry.tokenizer(
         "bpe",
         f"{HERE}.tokenizers.bpe:BytePairTokenizer",

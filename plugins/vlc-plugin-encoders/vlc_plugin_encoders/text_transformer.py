@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
-from vlc_plugin_encoders.transformer import Activation, Block, heads_for, select
+from vlc_plugin_encoders.rows import Rows, pack
+from vlc_plugin_encoders.transformer import Activation, Block, heads_for
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -59,9 +60,7 @@ class TextTransformer(TextEncoder):
         """
         super().__init__()
         if causal and pool == "first":
-            raise RecipeError(
-                "In a causal text encoder the first token sees no other; set pool: end or causal: false."
-            )
+            raise RecipeError("In a causal text encoder the first token sees no other; set pool: end or causal: false.")
         self.context, self.width, self.pool, self.causal = context, width, pool, causal
         heads = heads_for(width, heads)
         self.token_embed = nn.Embedding(vocabulary.size, width)
@@ -85,27 +84,32 @@ class TextTransformer(TextEncoder):
         """Encodes ``tokens`` (N, L) under ``mask`` (N, L), without work on columns of padding."""
         length = tokens.shape[1]
         tokens_NL, mask_NL = trim(tokens, mask)
-        last_N = mask_NL.sum(dim=1).clamp(min=1) - 1
         # A text without a token would leave softmax nothing to sum over: its first place stands for it.
         seen_NL = mask_NL | (torch.arange(mask_NL.shape[1], device=mask.device) == 0)
-        x_NLW = self.token_embed(tokens_NL) + self.positions[: tokens_NL.shape[1]]
+        rows = pack(seen_NL)
+        x_TW = self._embed(tokens_NL, rows)
+        whole = self.returns_tokens or self.pool == "mean"
         for block in self.blocks[:-1]:
-            x_NLW = block(x_NLW, seen_NL)
-        query = None if self.returns_tokens or self.pool == "mean" else self._pooled(last_N)
-        x_NLW = self.norm(self.blocks[-1](x_NLW, seen_NL, query))
-        summary_NW = x_NLW[:, 0] if query is not None else self._summary(x_NLW, seen_NL, last_N)
+            x_TW = block(x_TW, rows)
+        x_TW = self.norm(self.blocks[-1](x_TW, rows, None if whole else self._pooled(rows)))
+        if not whole:
+            return Encoded(x_TW)
+        x_NLW = rows.spread(x_TW)
+        summary_NW = mean(x_NLW, seen_NL) if self.pool == "mean" else x_TW[self._pooled(rows)]
         if not self.returns_tokens:
             return Encoded(summary_NW)
         return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
 
-    def _pooled(self, last_N: Tensor) -> Tensor | slice:
-        return slice(0, 1) if self.pool == "first" else last_N
+    def _embed(self, tokens_NL: Tensor, rows: Rows) -> Tensor:
+        if rows.places is None:
+            embedded_NLW: Tensor = self.token_embed(tokens_NL) + self.positions[: rows.length]
+            return embedded_NLW.flatten(0, 1)
+        ids_T = tokens_NL.flatten().index_select(0, rows.places)
+        embedded_TW: Tensor = self.token_embed(ids_T) + F.embedding(rows.places % rows.length, self.positions)
+        return embedded_TW
 
-    def _summary(self, x_NLW: Tensor, seen_NL: Tensor, last_N: Tensor) -> Tensor:
-        if self.pool == "mean":
-            weights_NL1 = seen_NL.unsqueeze(-1).to(x_NLW.dtype)
-            return (x_NLW * weights_NL1).sum(dim=1) / weights_NL1.sum(dim=1)
-        return select(x_NLW, self._pooled(last_N))[:, 0]
+    def _pooled(self, rows: Rows) -> Tensor:
+        return rows.first() if self.pool == "first" else rows.last()
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -113,11 +117,16 @@ class TextTransformer(TextEncoder):
         nn.init.normal_(self.positions, std=0.01)
 
 
+def mean(x_NLW: Tensor, mask_NL: Tensor) -> Tensor:
+    """The mean over the tokens that ``mask_NL`` shows, (N, W)."""
+    weights_NL1 = mask_NL.unsqueeze(-1).to(x_NLW.dtype)
+    return (x_NLW * weights_NL1).sum(dim=1) / weights_NL1.sum(dim=1)
+
+
 def trim(tokens_NL: Tensor, mask_NL: Tensor) -> tuple[Tensor, Tensor]:
     """Leaves out columns that are padding in every row.
 
-    Only on the CPU: a GPU would have to stop and tell how long the longest text is, which costs more than it
-    saves.
+    Only on the CPU: a GPU would have to stop and tell how long the longest text is, which costs more than it saves.
     """
     if mask_NL.device.type != "cpu":
         return tokens_NL, mask_NL

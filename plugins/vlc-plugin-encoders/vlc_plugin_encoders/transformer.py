@@ -1,6 +1,7 @@
 """The transformer block that the image and the text encoder share.
 
-Shapes: N items, L tokens, W width, H heads, Q queries (L of them, or only the pooled one).
+Shapes: N items, L tokens, T rows (see :mod:`vlc_plugin_encoders.rows`), W width, H heads, d width of a head,
+Q queries of an item (L of them, or only the pooled one).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
+from vlc_plugin_encoders.rows import Rows
 
 Activation = Literal["gelu", "quick_gelu"]
 
@@ -27,9 +29,7 @@ def heads_for(width: int, heads: int | None) -> int:
         while width % heads:
             heads -= 1
     if width % heads:
-        raise RecipeError(
-            f"A width of {width} is not divisible by {heads} heads; choose heads that divide it."
-        )
+        raise RecipeError(f"A width of {width} is not divisible by {heads} heads; choose heads that divide it.")
     return heads
 
 
@@ -49,32 +49,31 @@ class Attention(nn.Module):
         self.qkv_bias = nn.Parameter(torch.zeros(3 * width))
         self.out = nn.Linear(width, width)
 
-    def forward(self, x_NLW: Tensor, mask_NL: Tensor | None, query_NQW: Tensor | None) -> Tensor:
-        """Attends from every token, or ``query_NQW`` alone, to those that ``mask_NL`` shows: (N, Q, W)."""
-        causal = self.causal and query_NQW is None
-        q_NHQd, k_NHLd, v_NHLd = self._project(x_NLW, query_NQW)
+    def forward(self, x_TW: Tensor, rows: Rows, query_NW: Tensor | None) -> Tensor:
+        """Attends from every token, or from one per item, ``query_NW``, to all tokens: (T, W) or (N, W)."""
+        q_NHQd, k_NHLd, v_NHLd = self._project(x_TW, rows, query_NW)
+        causal = self.causal and query_NW is None
+        # Padding comes last, so that no real token of a causal tower ever sees it.
+        mask = None if rows.mask is None or causal else rows.mask[:, None, None, :]
         attended_NHQd = F.scaled_dot_product_attention(
-            q_NHQd,
-            k_NHLd,
-            v_NHLd,
-            attn_mask=None if mask_NL is None or causal else mask_NL[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=causal,
+            q_NHQd, k_NHLd, v_NHLd, mask, self.dropout if self.training else 0.0, is_causal=causal
         )
-        out: Tensor = self.out(attended_NHQd.transpose(1, 2).flatten(2))
+        attended_NQW = attended_NHQd.transpose(1, 2).flatten(2)
+        attended = rows.collect(attended_NQW) if query_NW is None else attended_NQW.squeeze(1)
+        out: Tensor = self.out(attended)
         return out
 
-    def _project(self, x_NLW: Tensor, query_NQW: Tensor | None) -> tuple[Tensor, ...]:
-        if query_NQW is None:
-            return self._split(F.linear(x_NLW, self.qkv_weight, self.qkv_bias), 3)
-        width = x_NLW.shape[-1]
-        query = F.linear(query_NQW, self.qkv_weight[:width], self.qkv_bias[:width])
-        both = F.linear(x_NLW, self.qkv_weight[width:], self.qkv_bias[width:])
-        return *self._split(query, 1), *self._split(both, 2)
+    def _project(self, x_TW: Tensor, rows: Rows, query_NW: Tensor | None) -> tuple[Tensor, ...]:
+        if query_NW is None:
+            return self._heads(rows.spread(F.linear(x_TW, self.qkv_weight, self.qkv_bias)), 3)
+        width = x_TW.shape[-1]
+        query = F.linear(query_NW, self.qkv_weight[:width], self.qkv_bias[:width])
+        both = F.linear(x_TW, self.qkv_weight[width:], self.qkv_bias[width:])
+        return *self._heads(query.unsqueeze(1), 1), *self._heads(rows.spread(both), 2)
 
-    def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        number, length, width = x.shape
-        split = x.view(number, length, parts, self.heads, width // (parts * self.heads))
+    def _heads(self, x_NLC: Tensor, parts: int) -> tuple[Tensor, ...]:
+        number, length, channels = x_NLC.shape
+        split = x_NLC.view(number, length, parts, self.heads, channels // (parts * self.heads))
         return split.permute(2, 0, 3, 1, 4).unbind(0)
 
 
@@ -123,22 +122,21 @@ class Block(nn.Module):
         self.mlp = Mlp(width, round(width * mlp_ratio), activation=activation)
         self._initialise(width, depth)
 
-    def forward(
-        self, x_NLW: Tensor, mask_NL: Tensor | None = None, query: Tensor | slice | None = None
-    ) -> Tensor:
+    def forward(self, x_TW: Tensor, rows: Rows, query_N: Tensor | None = None) -> Tensor:
         """The tokens after this block.
 
         Args:
-            x_NLW: All tokens.
-            mask_NL: True at tokens that may be attended to; None for all.
-            query: The only tokens that are read afterwards, as a slice of L or one index per item (N,);
-                the result is then theirs alone, (N, Q, W).
+            x_TW: All tokens.
+            rows: Which row belongs where.
+            query_N: One row per item, (N,) int64, if only these are read afterwards; the result is then (N,
+                W).
         """
-        normed_NLW = self.attention_norm(x_NLW)
-        query_NQW = None if query is None else select(normed_NLW, query)
-        x_NQW = x_NLW if query is None else select(x_NLW, query)
-        x_NQW = x_NQW + self._drop(self.attention(normed_NLW, mask_NL, query_NQW))
-        return x_NQW + self._drop(self.mlp(self.mlp_norm(x_NQW)))
+        normed_TW = self.attention_norm(x_TW)
+        query_NW = None
+        if query_N is not None:
+            query_NW, x_TW = normed_TW[query_N], x_TW[query_N]
+        x_TW = x_TW + self._drop(self.attention(normed_TW, rows, query_NW))
+        return x_TW + self._drop(self.mlp(self.mlp_norm(x_TW)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout) if self.training and self.dropout > 0 else x
@@ -151,10 +149,3 @@ class Block(nn.Module):
         nn.init.normal_(self.mlp.down.weight, std=residual)
         for layer in (self.attention.out, self.mlp.up, self.mlp.down):
             nn.init.zeros_(layer.bias)
-
-
-def select(x_NLW: Tensor, query: Tensor | slice) -> Tensor:
-    """The tokens at ``query``, a slice of L or one index per item (N,), as (N, Q, W)."""
-    if isinstance(query, slice):
-        return x_NLW[:, query]
-    return x_NLW[torch.arange(x_NLW.shape[0], device=x_NLW.device), query].unsqueeze(1)

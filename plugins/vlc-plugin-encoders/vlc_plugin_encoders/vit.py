@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_plugin_encoders.rows import Rows
 from vlc_plugin_encoders.transformer import Activation, Block, heads_for
 
 Positive = Annotated[int, Field(gt=0)]
@@ -93,10 +94,16 @@ class VisionTransformer(ImageEncoder):
         x_NLW = self._embed(pixels)
         if self.pre_norm is not None:
             x_NLW = self.pre_norm(x_NLW)
+        rows = Rows(*x_NLW.shape[:2])
         whole = self.returns_tokens or self.pool == "mean"
+        x_TW = x_NLW.flatten(0, 1)
         for block in self.blocks[:-1]:
-            x_NLW = block(x_NLW)
-        x_NLW = self.norm(self.blocks[-1](x_NLW, None, None if whole else slice(0, 1)))
+            x_TW = block(x_TW, rows)
+        x_TW = self.blocks[-1](x_TW, rows, None if whole else rows.first().to(x_TW.device))
+        x_TW = self.norm(x_TW)
+        if not whole:
+            return Encoded(x_TW)
+        x_NLW = rows.spread(x_TW)
         summary_NW = x_NLW.mean(dim=1) if self.pool == "mean" else x_NLW[:, 0]
         return Encoded(summary_NW, x_NLW if self.returns_tokens else None)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import final
+from typing import Annotated, final
 
 import tokenizers
 
 from vlc_core.errors import DataError
 from vlc_core.interfaces.encoder import Vocabulary
 from vlc_core.interfaces.tokenizer import TokenizerSource
+from vlc_core.options import PathLike
 from vlc_core.tokenizer import BACKEND_FILE, VOCABULARY_FILE, Tokenizer, read_backend
 from vlc_plugin_encoders.tokenizers import clip
 
@@ -36,7 +37,7 @@ class FileTokenizer(TokenizerSource):
     def __init__(
         self,
         *,
-        path: str,
+        path: Annotated[str, PathLike()],
         pad: str | None = None,
         start: str | None = None,
         end: str | None = None,
@@ -87,7 +88,5 @@ class FileTokenizer(TokenizerSource):
             return next((number for number in found if number is not None), None)
         number: int | None = backend.token_to_id(name)
         if number is None:
-            raise DataError(
-                f"The tokenizer {self.path} has no token {name!r} to use as {role}; name one that it has."
-            )
+            raise DataError(f"The tokenizer {self.path} has no token {name!r} to use as {role}; name one that it has.")
         return number

@@ -28,9 +28,7 @@ def train(
     with all_threads():
         backend.train_from_iterator(seen.walk(captions()), trainer)
     if not seen.any:
-        raise DataError(
-            "The training data has no text to make a tokenizer from; name a tokenizer file instead."
-        )
+        raise DataError("The training data has no text to make a tokenizer from; name a tokenizer file instead.")
     pad, start, end, mask, unknown = range(len(SPECIAL_TOKENS))
     size = backend.get_vocab_size()
     return Tokenizer(backend, Vocabulary(size, pad, start=start, end=end, mask=mask, unknown=unknown))

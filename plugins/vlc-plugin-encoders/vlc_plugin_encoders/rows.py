@@ -1,0 +1,73 @@
+"""Tokens of several items as the rows of one matrix, so that no layer but attention sees items or padding.
+
+Shapes: N items, L tokens of the longest, T rows (real tokens only where packed, else N·L), C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where each row belongs.
+
+    Attributes:
+        number: N.
+        length: L.
+        places: (T,) int64, the row's place in the padded N·L; None where rows and places are the same.
+        mask: (N, L) bool, true at tokens that may be attended to; None for all.
+    """
+
+    number: int
+    length: int
+    places: Tensor | None = None
+    mask: Tensor | None = None
+
+    def spread(self, x_TC: Tensor) -> Tensor:
+        """The rows as (N, L, C), zero at padding."""
+        if self.places is None:
+            return x_TC.view(self.number, self.length, -1)
+        empty_PC = x_TC.new_zeros(self.number * self.length, x_TC.shape[1])
+        return empty_PC.index_copy(0, self.places, x_TC).view(self.number, self.length, -1)
+
+    def collect(self, x_NLC: Tensor) -> Tensor:
+        """The rows (T, C) of a padded (N, L, C)."""
+        x_PC = x_NLC.flatten(0, 1)
+        return x_PC if self.places is None else x_PC.index_select(0, self.places)
+
+    def first(self) -> Tensor:
+        """(N,) int64: the row of each item's first token."""
+        if self.mask is None or self.places is None:
+            return torch.arange(self.number, device=self._device()) * self.length
+        lengths_N = self.mask.sum(dim=1)
+        return lengths_N.cumsum(0) - lengths_N
+
+    def last(self) -> Tensor:
+        """(N,) int64: the row of each item's last real token."""
+        if self.mask is None:
+            return self.first() + self.length - 1
+        return self.first() + self.mask.sum(dim=1) - 1
+
+    def _device(self) -> torch.device | None:
+        return None if self.mask is None else self.mask.device
+
+
+def pack(mask_NL: Tensor, *, worth: float = 0.9) -> Rows:
+    """Rows for the real tokens of ``mask_NL`` alone, where these fill less than the share ``worth`` of the
+    places.
+
+    Only on the CPU. A GPU would have to stop and tell how many real tokens there are, which costs more than
+    it saves.
+    """
+    number, length = mask_NL.shape
+    if mask_NL.device.type != "cpu":
+        return Rows(number, length, mask=mask_NL)
+    places = mask_NL.flatten().nonzero().squeeze(1)
+    full = places.shape[0] == number * length
+    if full or places.shape[0] > worth * number * length:
+        return Rows(number, length, mask=None if full else mask_NL)
+    return Rows(number, length, places, mask_NL)
