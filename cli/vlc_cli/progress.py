@@ -167,7 +167,7 @@ def next_commands(run: Run, outcome: Outcome) -> str:
     folder = shlex.quote(shown(run.folder))
     recipe = shlex.quote(shown(run.folder / "recipe.yaml"))
     python = f"from vlc_core.inference import DualEncoder; model = DualEncoder.load({shown(run.folder)!r})"
-    more = "" if outcome.status == "interrupted" else f" --allow-changes --set train.steps={2 * run.steps}"
+    more = "" if outcome.status == "interrupted" else f" --set train.steps={2 * run.steps}"
     commands = {
         f"vlc eval {folder}": "measure the trained model",
         f"vlc train {recipe} --resume{more}": "train on",

@@ -58,7 +58,7 @@ class BadSignature:
     @hookimpl
     def vlc_commands(self, app):
         @app.command("odd")
-        def odd(number: NoSuchType) -> None:
+        def odd(number: NoSuchType) -> None:  # noqa: F821
             """Its type is imported nowhere."""
 
 

@@ -135,7 +135,7 @@ def test_the_end_is_a_table_and_the_next_three_commands(run, capsys):
     assert ("zero-shot top1", "97.3 %") in cells
     assert "zero-shot classes" not in told
     assert "vlc eval runs/tiny " in told
-    assert "vlc train runs/tiny/recipe.yaml --resume --allow-changes --set train.steps=200" in told
+    assert "vlc train runs/tiny/recipe.yaml --resume --set train.steps=200" in told
     assert "DualEncoder.load('runs/tiny')" in told
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlc_cli import options
+
+if TYPE_CHECKING:
+    from vlc_core.plugins import Plugins
+    from vlc_core.recipe import LoadedRecipe
 
 
 def train(
@@ -40,6 +45,7 @@ def train(
     from vlc_core.engine.launch import launched, spawn
 
     if devices > 1 and not launched():
+        _refuse_early(loaded, found, devices=devices, resume=resume, allow_changes=allow_changes)
         raise typer.Exit(spawn(context.obj, devices))
 
     from vlc_cli.progress import TrainingProgress
@@ -48,3 +54,18 @@ def train(
     found.manager.register(TrainingProgress(), name="vlc-cli-progress")
     outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
     raise typer.Exit(outcome.exit_code)
+
+
+def _refuse_early(
+    loaded: LoadedRecipe, found: Plugins, *, devices: int, resume: bool, allow_changes: bool
+) -> None:
+    """What the first rank would refuse while the others wait for it."""
+    from vlc_core.engine.folder import RunFolder
+    from vlc_core.engine.settings import deepspeed_config
+    from vlc_core.recipe.changes import refuse_changes
+
+    deepspeed_config(loaded.recipe, devices)
+    folder = RunFolder(Path(loaded.recipe.output))
+    folder.check(resume=resume)
+    if resume and folder.recipe.exists():
+        refuse_changes(folder.recipe, loaded, found.registry, allow=allow_changes)
