@@ -3,6 +3,8 @@
 Stage 0 keeps them whole in torch's optimizer. Stages 1 and 2 keep a flat fp32 copy of each parameter group, split over
 the ranks; a parameter's piece of it is its "fragment". Stage 3 splits every parameter by itself. This is the only place
 that knows. The calls below are collective: every rank makes them in the same order.
+
+DeepSpeed is imported where it is called: it looks for its accelerator then, which :mod:`setup` has named before.
 """
 
 from __future__ import annotations
@@ -11,8 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from deepspeed.runtime.zero.partition_parameters import GatheredParameters
-from deepspeed.utils import safe_get_full_optimizer_state, safe_set_full_optimizer_state
 from torch import Tensor, nn
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -28,18 +28,29 @@ def state(module: nn.Module) -> dict[str, Tensor]:
     whole = module.state_dict()
     for name, parameter in module.named_parameters():
         if name in whole and is_split(parameter):
+            from deepspeed.runtime.zero.partition_parameters import GatheredParameters
+
             with GatheredParameters([parameter]):
                 whole[name] = parameter.detach().clone()
     return {name: tensor.detach().cpu().contiguous() for name, tensor in whole.items()}
 
 
-def moments(engine: Any) -> dict[str, Tensor]:
-    """Adam's moments by parameter name and kind: ``towers.image.head.weight/exp_avg``, each in the parameter's shape.
+def make_moments(engine: Any) -> None:
+    """Gives the optimizer the moments that its first step would, all zero.
 
-    Empty before the first step.
+    DeepSpeed's ZeRO 1 and 2 tie parameters to their moments in the middle of the first step, when only the first
+    parameter group has any, and never look again: the moments of the others could be neither read nor set.
     """
-    if not _base(engine).state:
-        return {}
+    base = _base(engine)
+    for parameter in _held(engine):
+        base.state[parameter] = {"step": torch.zeros((), dtype=torch.float32, device=parameter.device)}
+        base.state[parameter] |= {kind: torch.zeros_like(parameter.data) for kind in MOMENTS}
+    if engine.zero_optimization_stage() in (1, 2):
+        engine.optimizer._lazy_init_hp_params_optimizer_state()
+
+
+def moments(engine: Any) -> dict[str, Tensor]:
+    """Adam's moments by parameter name and kind (``towers.image.head.weight/exp_avg``), in the parameter's shape."""
     return {
         f"{name}/{kind}": _moment(engine, parameter, kind).detach().cpu().contiguous()
         for name, parameter in _trained(engine)
@@ -53,9 +64,6 @@ def set_moments(engine: Any, values: Mapping[str, Tensor], steps: int) -> None:
     Raises:
         KeyError: A parameter has no moments in ``values``.
     """
-    if not values:
-        return
-    _make_room(engine)
     for name, parameter in _trained(engine):
         for kind in MOMENTS:
             _set_moment(engine, parameter, kind, values[f"{name}/{kind}"].to(engine.device))
@@ -63,6 +71,7 @@ def set_moments(engine: Any, values: Mapping[str, Tensor], steps: int) -> None:
         entry["step"].fill_(float(steps))
 
 
+@torch.no_grad()
 def clamp(parameter: Any, low: float, high: float) -> None:
     """Bounds a parameter after the optimizer's step, in every copy that this rank has. Without communication."""
     if is_split(parameter):
@@ -89,7 +98,16 @@ def _base(engine: Any) -> torch.optim.Optimizer:
     return optimizer
 
 
+def _held(engine: Any) -> list[Tensor]:
+    """What torch's optimizer holds: the parameters, or ZeRO's flat pieces of them."""
+    if engine.zero_optimization_stage() == 3:
+        return list(engine.optimizer.fp32_partitioned_groups_flat)
+    return [parameter for group in _base(engine).param_groups for parameter in group["params"]]
+
+
 def _moment(engine: Any, parameter: nn.Parameter, kind: str) -> Tensor:
+    from deepspeed.utils import safe_get_full_optimizer_state
+
     own = engine.zero_optimization_stage() == 0
     whole: Tensor = _base(engine).state[parameter][kind] if own else safe_get_full_optimizer_state(parameter, kind)
     return whole
@@ -106,16 +124,6 @@ def _set_moment(engine: Any, parameter: Any, kind: str, value: Tensor) -> None:
         own = value.flatten()[start : start + piece.numel()]
         piece.zero_()[: own.numel()].copy_(own)
     else:
+        from deepspeed.utils import safe_set_full_optimizer_state
+
         safe_set_full_optimizer_state(parameter, value, kind)
-
-
-def _make_room(engine: Any) -> None:
-    """Gives the optimizer the state that its first step would: ZeRO 1 and 2 have none until then."""
-    base = _base(engine)
-    for group in base.param_groups:
-        for parameter in group["params"]:
-            if not base.state[parameter]:
-                base.state[parameter] = {"step": torch.zeros((), dtype=torch.float32, device=parameter.device)}
-                base.state[parameter] |= {kind: torch.zeros_like(parameter.data) for kind in MOMENTS}
-    if engine.zero_optimization_stage() in (1, 2):
-        engine.optimizer._lazy_init_hp_params_optimizer_state()
