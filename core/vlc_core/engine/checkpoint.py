@@ -1,8 +1,8 @@
 """Checkpoints: a folder that is either whole or not there.
 
 Files are written beside their final place, flushed to disk and named by digest in a manifest that is written last;
-then the folder gets its name. Which checkpoint is the newest is computed from the folders, not remembered in a file. All is
-safetensors and JSON, nothing is unpickled, and nothing depends on how many ranks or which ZeRO stage wrote it.
+then the folder gets its name. Which checkpoint is the newest is computed from the folders, not remembered in a file.
+All is safetensors and JSON, nothing is unpickled, and nothing depends on how many ranks or which ZeRO stage wrote it.
 """
 
 from __future__ import annotations

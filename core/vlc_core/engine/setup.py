@@ -20,6 +20,8 @@ def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[st
     import deepspeed
     from deepspeed.utils import logger
 
+    from vlc_core.engine.zero import make_moments
+
     logger.setLevel(logging.ERROR)
     # Compiled at first use on the CPU, only for an all-reduce of inference that training never calls.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -30,4 +32,5 @@ def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[st
         dist_init_required=False,
     )
     engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=dict(config), dist_init_required=False)
+    make_moments(engine)
     return engine

@@ -67,10 +67,10 @@ class Stepper:
         pull: Pull = self.engine(Phase.CONTRAST, *whole)
         for number, (part, moment) in enumerate(zip(parts, moments, strict=True)):
             rows = slice(number * self.micro_batch_size, (number + 1) * self.micro_batch_size)
-            last = number == len(parts) - 1
-            loss: Tensor = self.engine(Phase.REPLAY, part, rows, pull, moment, whole if last else None)
-            # The parts add up to the gradient of the whole batch: no division by their number.
-            self.engine.backward(loss, scale_wrt_gas=False)
+            # With the first: ZeRO-3 starts its sums there, and would add to last step's where a gradient comes later.
+            loss: Tensor = self.engine(Phase.REPLAY, part, rows, pull, moment, None if number else whole)
+            # DeepSpeed divides by the number of parts; here they add up to the gradient of the whole batch.
+            self.engine.backward(loss * len(parts))
             norm = self._update()
         return pull.totals, pull.scale, norm
 
