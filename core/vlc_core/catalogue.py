@@ -7,7 +7,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "align": {"objective": ("align",)},
     "clip": {"objective": ("clip",)},
     "data": {
-        "dataset": ("digits", "folder", "manifest"),
+        "dataset": ("digits", "folder", "manifest", "shapes"),
         "sampler": ("shuffle",),
         "transform": ("clip", "fit"),
         "prompts": ("clip80", "clip7", "simple", "digits"),

@@ -12,6 +12,8 @@ _SECTION = re.compile(r"(Args|Arguments|Keyword Args|Parameters):")
 def argument_texts(docstring: str | None) -> dict[str, str]:
     """The description of every parameter in the ``Args:`` section, on one line each."""
     lines = inspect.cleandoc(docstring or "").splitlines()
+    if len(lines) > 1 and _SECTION.fullmatch(lines[0]) and not lines[1][:1].isspace():
+        lines[1:] = [f"    {line}" for line in lines[1:]]  # nothing but the section: it was dedented with the rest
     start = next((i for i, line in enumerate(lines) if _SECTION.fullmatch(line.strip())), None)
     if start is None:
         return {}

@@ -91,8 +91,10 @@ class Registry:
     def _alternatives(self, kind: str, name: str) -> str:
         prefix, _, short = name.rpartition("/")
         known = {e.name for e in self._walk(kind)}
-        long_names = {e.long_name for e in self._walk(kind)} if prefix else set()
-        close = nearest(name, known | long_names) or nearest(short, known)
+        close = nearest(short, known)
+        if close and prefix:
+            long_names = [e.long_name for e in self.entries(kind) if e.name == close]
+            close = nearest(name, long_names) or long_names[0]
         hint = f"; did you mean {close!r}?" if close else ";"
         offered = f"known are {', '.join(sorted(known))}" if known else "no loaded plugin offers any"
         absent = ", ".join(sorted(self.unavailable))

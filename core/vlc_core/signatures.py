@@ -18,8 +18,8 @@ from vlc_core.errors import RecipeError
 from vlc_core.nearest import did_you_mean
 from vlc_core.use import Use
 
-_LISTS = (list, tuple, Sequence)
-_MAPPINGS = (dict, Mapping)
+LISTS = (list, tuple, Sequence)
+MAPPINGS = (dict, Mapping)
 REQUIRED = inspect.Parameter.empty
 
 
@@ -143,7 +143,7 @@ def _writable(annotation: Any) -> Any:
         return Annotated[_writable(args[0]), *args[1:]]
     if origin in (Union, types.UnionType):
         return Union[tuple(_writable(a) for a in args)]  # noqa: UP007
-    if origin in (*_LISTS, *_MAPPINGS):
+    if origin in (*LISTS, *MAPPINGS):
         return origin[tuple(a if a is Ellipsis else _writable(a) for a in args)]
     return annotation
 
@@ -191,12 +191,12 @@ def marked(annotation: Any, value: Any, path: tuple[str | int, ...]) -> Iterator
             if found:
                 yield from found
                 return
-    elif origin in _LISTS and isinstance(value, (list, tuple)):
+    elif origin in LISTS and isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             fixed = origin is tuple and Ellipsis not in args
             branch = args[min(i, len(args) - 1)] if fixed else args[0]
             yield from marked(branch, item, (*path, i))
-    elif origin in _MAPPINGS and isinstance(value, dict):
+    elif origin in MAPPINGS and isinstance(value, dict):
         for key, item in value.items():
             yield from marked(args[1], item, (*path, key))
 

@@ -32,5 +32,5 @@ def override(argument: str) -> Node:
 
 
 def _on_one_line(argument: str) -> str:
-    shown = argument if argument.isprintable() else " ".join(argument.split())
+    shown = "".join(c if c.isprintable() else " " for c in argument)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"

@@ -1,16 +1,14 @@
-"""A registry of small components, and recipes that use them."""
+"""Recipes that use the small components."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vlc_core.recipe import LoadedRecipe, load_recipe
-from vlc_core.registry import Registrar, Registry
+from vlc_core.registry import Registry
 
 MINIMAL = """\
 model:
@@ -23,45 +21,6 @@ data:
     - {use: files, path: images}
 train: {steps: 10}
 """
-
-
-@pytest.fixture(scope="session")
-def parts() -> str:
-    """The importable name of the sample components."""
-    name = "vlc_sample_parts"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / "sample_parts.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return name
-
-
-@pytest.fixture
-def registry(parts: str) -> Registry:
-    """All sample components under plugin ``sample``, one of them also under plugin ``other``."""
-    registry = Registry()
-    add = Registrar(registry, "sample")
-    add.image_encoder("eye", f"{parts}:Eye")
-    add.text_encoder("reader", f"{parts}:Reader")
-    add.fusion_encoder("fuse", f"{parts}:Fuse")
-    add.tokenizer("words", f"{parts}:Words")
-    add.tokenizer("fancy-words", f"{parts}:FancyWords")
-    add.objective("pull", f"{parts}:Pull")
-    add.objective("push", f"{parts}:Pull")
-    add.objective("greedy", f"{parts}:Greedy")
-    add.objective("unfinished", f"{parts}:Unfinished")
-    add.objective("twice", f"{parts}:Pull")
-    Registrar(registry, "other").objective("twice", f"{parts}:Pull")
-    add.dataset("files", f"{parts}:Files")
-    add.dataset("joined", f"{parts}:Joined")
-    add.dataset("unwritable", f"{parts}:Unwritable")
-    add.sampler("shuffle", f"{parts}:Shuffle")
-    add.transform("clip", f"{parts}:Crop")
-    add.evaluator("probe", f"{parts}:Probe")
-    add.prompts("photo", ["a photo of {}", "a picture of {}"])
-    return registry
 
 
 @pytest.fixture

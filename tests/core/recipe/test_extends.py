@@ -133,7 +133,8 @@ def test_what_a_parent_that_is_no_yaml_is_blamed_for(here: Path, registry: Regis
 
 def test_names_that_mean_nothing(here: Path, registry: Registry):
     assert failure(registry, "quickstart") == (
-        "no recipe is called 'quickstart'; no loaded plugin offers any; a file is named with its ending, quickstart.yaml"
+        "no recipe is called 'quickstart'; no loaded plugin offers any;"
+        " a file is named with its ending, quickstart.yaml"
     )
     assert failure(registry, "quickstart.yaml").startswith("quickstart.yaml: no such recipe")
 

@@ -123,7 +123,8 @@ COMPONENTS = {
     ),
     "ambiguous": (
         "objectives=[twice]",
-        "objectives.twice.use: 'twice' is offered as objective by several plugins; write 'other/twice' or 'sample/twice'",
+        "objectives.twice.use: 'twice' is offered as objective by several plugins;"
+        " write 'other/twice' or 'sample/twice'",
     ),
     "of another kind": (
         "model.text=eye",

@@ -163,3 +163,10 @@ def test_override_with_a_wrong_value(argument: str, said: str):
         override(argument)
     assert str(caught.value).startswith(f"--set {argument}: ")
     assert said in str(caught.value)
+
+
+def test_override_with_characters_that_no_terminal_prints():
+    with pytest.raises(RecipeError) as caught:
+        override("a=\udcff\n\x07")
+    assert str(caught.value).isprintable()
+    assert str(override("a=1\n#" + "x" * 200).mark) == "--set a=1 #" + "x" * 115 + "…"

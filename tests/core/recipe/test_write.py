@@ -12,28 +12,9 @@ from vlc_core.recipe.tree import Mark
 from vlc_core.recipe.write import dump
 from vlc_core.recipe.yaml import parse
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
-    [
-        "",
-        "~",
-        "no",
-        "on",
-        "1e-3",
-        "1_0",
-        "0o7",
-        "1:30",
-        "2024-01-01",
-        "<<",
-        "=",
-        "true",
-        "null",
-        "- a",
-        "a: b",
-        "#",
-        "!x",
-    ]
-    + ["${A}", "$$", "&a", "*a", "%", "@", "`", "'", '"', "\t", "\n", " a", "a ", "\x00", "\x85", "\ufeff", "é", "🙂"]
-)
+ODD = ["", "~", "no", "on", "1e-3", "1_0", "0o7", "1:30", "2024-01-01", "<<", "=", "true", "null", "- a", "a: b"]
+ODDER = ["#", "!x", "${A}", "$$", "&a", "*a", "%", "@", "`", "'", '"', "\t", "\n", " a", "a ", "\x00", "\x85", "\ufeff"]
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from([*ODD, *ODDER])
 NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False)
 DATA = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXT,

@@ -186,27 +186,27 @@ def test_files_that_cannot_be_read(tmp_path: Path):
         assert str(caught.value).startswith("SHOWN")
 
 
-YAML_LIKE = st.text(
-    alphabet=list("ab:-?,[]{}&*!|>'\"%@`#~<\\ \t\n0.e$") + ["\ud800", "\x00", "é", "\u2028"], max_size=80
-)
+YAML_LIKE = st.text(alphabet=[*"ab:-?,[]{}&*!|>'\"%@`#~<\\ \t\n0.e$", "\ud800", "\x00", "é", "\u2028"], max_size=80)
+
+
+def read_or_told(content: bytes) -> tuple[str, ...]:
+    """The sentences that refuse ``content``; none where it is read."""
+    try:
+        assert isinstance(read_recipe(content, MARK), Node)
+    except RecipeError as error:
+        return error.problems
+    return ()
 
 
 @settings(max_examples=300, deadline=None)
 @given(YAML_LIKE)
 def test_any_text_is_read_or_refused(text: str):
-    try:
-        node = parse(text, MARK)
-    except RecipeError as error:
-        assert error.problems[0].startswith("r.yaml:")
-        assert "\n" not in error.problems[0]
-    else:
-        assert node is None or isinstance(node, Node)
+    told = read_or_told(text.encode("utf-8", "surrogatepass"))
+    assert all(p.startswith("r.yaml") and "\n" not in p for p in told)
+    assert len(told) <= 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(content: bytes):
-    try:
-        read_recipe(content, MARK)
-    except RecipeError as error:
-        assert len(error.problems) == 1
+    assert len(read_or_told(content)) <= 1
