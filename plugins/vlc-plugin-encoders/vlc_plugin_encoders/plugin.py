@@ -27,6 +27,15 @@ def vlc_register(registry: Registrar) -> None:
         summary="Transformer over tokens, causal or not, pooled at the end, the start or the mean",
         source="CLIP, ICML 2021",
     )
+    registry.image_encoder(
+        "resnet", f"{HERE}.resnet:ResNet", summary="Residual network of 18 to 101 layers", source="ResNet, CVPR 2016"
+    )
+    registry.text_encoder(
+        "linear-text",
+        f"{HERE}.linear_text:LinearText",
+        summary="One embedding per known text, or a bag of words",
+        source="UniCL, CVPR 2022",
+    )
     registry.tokenizer("word", f"{HERE}.tokenizers.word:WordTokenizer", summary="One id per word of the captions")
     registry.tokenizer(
         "bpe",
@@ -39,6 +48,11 @@ def vlc_register(registry: Registrar) -> None:
         f"{HERE}.tokenizers.unigram:UnigramTokenizer",
         summary="Unigram language model pieces trained on the captions",
         source="SentencePiece, EMNLP 2018",
+    )
+    registry.tokenizer(
+        "whole-text",
+        f"{HERE}.tokenizers.whole_text:WholeTextTokenizer",
+        summary="One id per text of the training data, for `linear-text`",
     )
     registry.tokenizer(
         "file", f"{HERE}.tokenizers.file:FileTokenizer", summary="A tokenizer.json, or CLIP's own byte pairs"

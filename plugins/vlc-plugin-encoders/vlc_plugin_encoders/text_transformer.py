@@ -118,9 +118,9 @@ class TextTransformer(TextEncoder):
 
 
 def mean(x_NLW: Tensor, mask_NL: Tensor) -> Tensor:
-    """The mean over the tokens that ``mask_NL`` shows, (N, W)."""
+    """The mean over the tokens that ``mask_NL`` shows, (N, W); zeros where it shows none."""
     weights_NL1 = mask_NL.unsqueeze(-1).to(x_NLW.dtype)
-    return (x_NLW * weights_NL1).sum(dim=1) / weights_NL1.sum(dim=1)
+    return (x_NLW * weights_NL1).sum(dim=1) / weights_NL1.sum(dim=1).clamp(min=1)
 
 
 def trim(tokens_NL: Tensor, mask_NL: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,10 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
         SMALL_VIT | {"pre_norm": True, "activation": "quick_gelu", "depth": 1},
         SMALL_VIT | {"patch_dropout": 0.5, "dropout": 0.1, "mlp_ratio": 1.5},
     ],
+    "resnet": [
+        {"size": 16, "depth": 18, "width": 4, "stem": "small"},
+        {"size": 64, "depth": 50, "width": 4},
+    ],
 }
 TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
     "text-transformer": [
@@ -31,6 +35,7 @@ TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
         SMALL_TEXT | {"causal": False, "pool": "mean", "heads": 4},
         SMALL_TEXT | {"causal": False, "activation": "quick_gelu"},
     ],
+    "linear-text": [{"width": 8, "context": 6}],
 }
 
 

@@ -17,9 +17,19 @@ UNKNOWN = SPECIAL_TOKENS[4]
 
 
 def train(
-    backend: tokenizers.Tokenizer, trainer: tokenizers.trainers.Trainer, captions: Callable[[], Iterable[str]]
+    backend: tokenizers.Tokenizer,
+    trainer: tokenizers.trainers.Trainer,
+    captions: Callable[[], Iterable[str]],
+    *,
+    around: bool = True,
 ) -> Tokenizer:
     """Trains ``backend`` on ``captions()`` and gives it the special ids.
+
+    Args:
+        backend: A tokenizer that knows nothing yet.
+        trainer: The way to learn.
+        captions: Walks over the texts.
+        around: Whether a text gets a start and an end token.
 
     Raises:
         DataError: There is no text to learn from.
@@ -30,8 +40,8 @@ def train(
     if not seen.any:
         raise DataError("The training data has no text to make a tokenizer from; name a tokenizer file instead.")
     pad, start, end, mask, unknown = range(len(SPECIAL_TOKENS))
-    size = backend.get_vocab_size()
-    return Tokenizer(backend, Vocabulary(size, pad, start=start, end=end, mask=mask, unknown=unknown))
+    vocabulary = Vocabulary(backend.get_vocab_size(), pad, start=start, end=end, mask=mask, unknown=unknown)
+    return Tokenizer(backend, vocabulary if around else vocabulary._replace(start=None, end=None))
 
 
 class _Seen:

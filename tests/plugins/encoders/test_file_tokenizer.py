@@ -1,0 +1,118 @@
+"""Tokenizers from files: customary special tokens, a run's own folder, CLIP's pieces in both their forms."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from vlc_core.errors import DataError
+from vlc_core.tokenizer import Tokenizer
+from vlc_plugin_encoders.tokenizers import clip
+from vlc_plugin_encoders.tokenizers.bpe import BytePairTokenizer
+from vlc_plugin_encoders.tokenizers.file import FileTokenizer
+
+MERGES = ["t h", "th e</w>", "d o", "do g</w>", "c a", "ca t</w>", "' s</w>", "a n", "an d</w>", "1 2"]
+TEXTS = [
+    "The  DOG and\nthe cat's",
+    "don't 12 123!",
+    "caf\u00e9 \U0001f600 ...",
+    "",
+    "<|endoftext|> the",
+    "\u0130stanbul",
+]
+
+
+def captions() -> list[str]:
+    raise AssertionError("a tokenizer from a file reads no captions")
+
+
+def read(path: Path, **names: str) -> Tokenizer:
+    return FileTokenizer(path=str(path), **names).make(captions)
+
+
+def clip_folder(folder: Path) -> Path:
+    single = clip.byte_characters()
+    merged = ["".join(line.split()) for line in MERGES]
+    pieces = [*single, *(piece + "</w>" for piece in single), *merged, clip.START, clip.END]
+    (folder / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(pieces)}))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES]) + "\n")
+    return folder
+
+
+def test_the_folder_of_a_run_comes_back(tmp_path: Path) -> None:
+    made = BytePairTokenizer(size=300).make(lambda: ["a dog", "a cat"])
+    made.save(tmp_path)
+    for path in (tmp_path, tmp_path / "tokenizer.json"):
+        found = read(path)
+        assert found.vocabulary == made.vocabulary
+        assert found.encode(TEXTS, 20).ids.tolist() == made.encode(TEXTS, 20).ids.tolist()
+
+
+def test_both_forms_of_clips_tokenizer_agree(tmp_path: Path) -> None:
+    from_folder = read(clip_folder(tmp_path))
+    released = tmp_path / "bpe_simple_vocab_16e6.txt.gz"
+    released.write_bytes(gzip.compress("\n".join(["#version", *MERGES, ""]).encode()))
+    from_released = read(released)
+    assert from_released.vocabulary == from_folder.vocabulary
+    assert from_released.encode(TEXTS, 30).ids.tolist() == from_folder.encode(TEXTS, 30).ids.tolist()
+
+
+def test_clips_start_and_end_are_its_last_ids(tmp_path: Path) -> None:
+    vocabulary = read(clip_folder(tmp_path)).vocabulary
+    size = 2 * 256 + len(MERGES) + 2
+    assert vocabulary == (size, size - 1, size - 2, size - 1, None, None)
+
+
+def test_a_word_ends_in_its_suffix(tmp_path: Path) -> None:
+    tokenizer = read(clip_folder(tmp_path))
+    ids = tokenizer.encode(["The DOG"], 9).ids[0].tolist()
+    assert [tokenizer.token(i) for i in ids] == [clip.START, "the</w>", "dog</w>", clip.END]
+    assert tokenizer.decode(ids) == "the dog"
+
+
+def test_clips_pieces_are_the_librarys(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    peer = transformers.CLIPTokenizerFast.from_pretrained(clip_folder(tmp_path))
+    plain = [text for text in TEXTS if clip.END not in text]
+    found = read(tmp_path).encode(plain, 40)
+    expected = [peer(text)["input_ids"] for text in plain]
+    assert [row[mask].tolist() for row, mask in zip(found.ids, found.mask, strict=True)] == expected
+
+
+def test_customary_special_tokens_are_found_and_options_win(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, pre_tokenizers
+
+    words = ["[UNK]", "dog", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "stop"]
+    backend = Backend(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    path = tmp_path / "bert.json"
+    backend.save(str(path))
+    assert read(path).vocabulary == (7, 4, 2, 3, 5, 0)
+    assert read(path, end="stop").encode(["dog dog"], 9).ids.tolist() == [[2, 1, 1, 6]]
+    with pytest.raises(DataError, match="no token 'halt' to use as end"):
+        read(path, end="halt")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "x.txt.gz", "folder"])
+def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"#version\na b c\n"), gzip.compress(b"#version\n")])
+def test_merges_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "merges.txt.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"merges\.txt\.gz"):
+        read(path)
+
+
+def test_a_folder_of_another_byte_pair_tokenizer_is_refused(tmp_path: Path) -> None:
+    clip_folder(tmp_path)
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
+    with pytest.raises(DataError, match=r"lacks <\|startoftext\|>"):
+        read(tmp_path)
