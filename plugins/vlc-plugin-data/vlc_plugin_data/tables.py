@@ -11,7 +11,7 @@ import pyarrow as pa
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows
 from vlc_plugin_data.parquet import parquet_rows
-from vlc_plugin_data.text_tables import csv_rows, json_rows, to_arrow
+from vlc_plugin_data.text_tables import csv_chunks, json_chunks, to_arrow
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
@@ -61,8 +61,8 @@ def _read(file: IO[bytes], path: str, columns: Columns, chosen: Format, delimite
         raise DataError(f"{path} is UTF-16: save it as UTF-8")
     text = io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="replace", newline="" if chosen != "jsonl" else None)
     if chosen == "jsonl":
-        return to_arrow(json_rows(text, path, columns), columns)
-    return to_arrow(csv_rows(text, path, columns, delimiter or ("\t" if chosen == "tsv" else ",")), columns)
+        return to_arrow(json_chunks(text, path, columns), columns)
+    return to_arrow(csv_chunks(text, path, columns, delimiter or ("\t" if chosen == "tsv" else ",")), columns)
 
 
 def _format_of(path: str) -> Format:

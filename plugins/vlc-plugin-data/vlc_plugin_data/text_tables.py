@@ -4,45 +4,68 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple, TextIO
 
+import numpy as np
 import pyarrow as pa
 
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows, keeps
 
-_CHUNK = 65_536
+_CHUNK = 8_192
 _PEEK = 1_000  # objects of a JSONL file whose keys are its columns: not every object need have every key
 _LONGEST_FIELD = 1 << 30
+_LINE_BREAK = re.compile("\r\n|\r|\n")
 
 _STRING = pa.string()
 _LABEL = pa.dictionary(pa.int32(), pa.string())
 
 
-class Row(NamedTuple):
-    """One row of a text table."""
+class Chunk(NamedTuple):
+    """Some rows of a text table, column by column.
 
-    image: str
+    Attributes:
+        images: Paths.
+        captions: Of all rows, one after the other.
+        counts: How many captions each row has.
+        labels: As written.
+    """
+
+    images: list[str]
     captions: list[str]
-    label: str | None
+    counts: list[int]
+    labels: list[str | None]
 
 
-def csv_rows(file: TextIO, path: str, columns: Columns, delimiter: str) -> Iterator[Row]:
+def csv_chunks(file: TextIO, path: str, columns: Columns, delimiter: str) -> Iterator[Chunk]:
     """The kept rows of a CSV file, which starts with its header.
 
     Raises:
-        DataError: No header, a missing column, a row of another width than the header.
+        DataError: No header, a missing column, a row of another width than the header, quotes that do not match.
     """
     limit = csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
     try:
-        yield from _csv_rows(csv.reader(file, delimiter=delimiter, strict=True), path, columns, delimiter)
+        header = [name.strip() for name in next(reader, [])]
+        if not header:
+            raise DataError(f"{path}, line 1: there is no header with the names of the columns")
+        columns.require(header, f"{path}, line 1{_other_delimiter(header, delimiter)}")
+        line = reader.line_num
+        while rows := list(islice(reader, _CHUNK)):
+            if any(len(row) != len(header) for row in rows):
+                rows = _regular(rows, len(header), path, line)
+            yield _columns_of(rows, columns, _places(header, columns))
+            line = reader.line_num
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
     finally:
         csv.field_size_limit(limit)
 
 
-def json_rows(file: TextIO, path: str, columns: Columns) -> Iterator[Row]:
+def json_chunks(file: TextIO, path: str, columns: Columns) -> Iterator[Chunk]:
     """The kept rows of a file with one JSON object a line.
 
     Raises:
@@ -54,19 +77,26 @@ def json_rows(file: TextIO, path: str, columns: Columns) -> Iterator[Row]:
         raise DataError(f"{path} holds no row")
     found = dict.fromkeys(key for _, row in first for key in row)
     columns.require(found, f"{path}, line {first[0][0]}")
-    for line, row in chain(first, objects):
-        if keeps(columns.where, [_plain(row.get(name)) for name in columns.where]):
-            yield _json_row(row, columns, f"{path}, line {line}")
+    stream = chain(first, objects)
+    while rows := list(islice(stream, _CHUNK)):
+        kept = [
+            _json_row(row, columns, f"{path}, line {line}")
+            for line, row in rows
+            if keeps(columns.where, [_plain(row.get(name)) for name in columns.where])
+        ]
+        captions = [text for _, texts, _ in kept for text in texts]
+        counts = [len(texts) for _, texts, _ in kept]
+        yield Chunk([image for image, _, _ in kept], captions, counts, [label for _, _, label in kept])
 
 
-def to_arrow(rows: Iterable[Row], columns: Columns) -> Rows:
-    """The rows in Arrow's memory, a chunk at a time."""
+def to_arrow(chunks: Iterable[Chunk], columns: Columns) -> Rows:
+    """The rows in Arrow's memory."""
     images, captions, labels = [], [], []
-    stream = iter(rows)
-    while chunk := list(islice(stream, _CHUNK)):
-        images.append(pa.array([row.image for row in chunk], _STRING))
-        captions.append(pa.array([row.captions for row in chunk], pa.list_(_STRING)))
-        labels.append(pa.array([row.label for row in chunk], _STRING).dictionary_encode())
+    for chunk in chunks:
+        images.append(pa.array(chunk.images, _STRING))
+        ends = pa.array(np.cumsum([0, *chunk.counts]), pa.int32())
+        captions.append(pa.ListArray.from_arrays(ends, pa.array(chunk.captions, _STRING)))
+        labels.append(pa.array(chunk.labels, _STRING).dictionary_encode())
     return Rows(
         pa.chunked_array(images, _STRING),
         pa.chunked_array(captions, pa.list_(_STRING)) if columns.texts else None,
@@ -74,30 +104,42 @@ def to_arrow(rows: Iterable[Row], columns: Columns) -> Rows:
     )
 
 
-def _csv_rows(reader: Any, path: str, columns: Columns, delimiter: str) -> Iterator[Row]:
-    try:
-        header = next(reader, None)
-        if not header:
-            raise DataError(f"{path}, line 1: there is no header with the names of the columns")
-        header = [name.strip() for name in header]
-        columns.require(header, f"{path}, line 1{_other_delimiter(header, delimiter)}")
-        image, texts, label, where = _places(header, columns)
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(header):
-                raise DataError(_ragged(path, reader.line_num, len(row), len(header)))
-            if keeps(columns.where, [row[place] for place in where]):
-                yield Row(row[image], [row[place] for place in texts], None if label is None else row[label])
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+def _columns_of(rows: list[list[str]], columns: Columns, places: _Places) -> Chunk:
+    if places.where:
+        rows = [row for row in rows if keeps(columns.where, [row[place] for place in places.where])]
+    image, texts, label = places.image, places.texts, places.label
+    captions = [row[text] for row in rows for text in texts]
+    labels = [None if label is None else row[label] for row in rows]
+    return Chunk([row[image] for row in rows], captions, [len(texts)] * len(rows), labels)
 
 
-def _places(header: list[str], columns: Columns) -> tuple[int, list[int], int | None, list[int]]:
+def _regular(rows: list[list[str]], width: int, path: str, line: int) -> list[list[str]]:
+    """The rows without blank lines, where ``line`` lines of the file come before them.
+
+    Raises:
+        DataError: A row has another width than the header.
+    """
+    for row in rows:
+        line += 1 + sum(len(_LINE_BREAK.findall(field)) for field in row)
+        if row and len(row) != width:
+            raise DataError(_ragged(path, line, len(row), width))
+    return [row for row in rows if row]
+
+
+class _Places(NamedTuple):
+    """Where in a row the columns stand."""
+
+    image: int
+    texts: list[int]
+    label: int | None
+    where: list[int]
+
+
+def _places(header: list[str], columns: Columns) -> _Places:
     place = {name: i for i, name in reversed(list(enumerate(header)))}
     label = None if columns.label is None else place[columns.label]
     texts = [place[name] for name in columns.texts]
-    return place[columns.image], texts, label, [place[name] for name in columns.where]
+    return _Places(place[columns.image], texts, label, [place[name] for name in columns.where])
 
 
 def _other_delimiter(header: list[str], delimiter: str) -> str:
@@ -130,7 +172,8 @@ def _json_objects(file: TextIO, path: str) -> Iterator[tuple[int, dict[str, Any]
         yield number, row
 
 
-def _json_row(row: dict[str, Any], columns: Columns, place: str) -> Row:
+def _json_row(row: dict[str, Any], columns: Columns, place: str) -> tuple[str, list[str], str | None]:
+    """Image, captions and label of an object."""
     captions: list[str] = []
     for name in columns.texts:
         captions.extend(_texts(row.get(name), name, place))
@@ -138,7 +181,7 @@ def _json_row(row: dict[str, Any], columns: Columns, place: str) -> Row:
     if image is not None and not isinstance(image, str):
         raise DataError(f"{place}: {columns.image!r} is {image!r}, not a path")
     label = None if columns.label is None else _label(row.get(columns.label), columns.label, place)
-    return Row(_encodable(image or ""), captions, label)
+    return _encodable(image or ""), captions, label
 
 
 def _texts(value: Any, name: str, place: str) -> list[str]:
