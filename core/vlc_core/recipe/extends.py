@@ -23,7 +23,9 @@ def locate(name: str, folder: Path, registry: Registry) -> Path:
     Raises:
         RecipeError: ``name`` is neither.
     """
-    path = folder / Path(name).expanduser()
+    if not name:
+        raise RecipeError("no recipe is named; give the path of a file or a preset such as plugin/name")
+    path = folder / Path(os.path.expanduser(name))
     if name.endswith(_SUFFIXES) or name.startswith((".", "/", "~")):
         return path
     try:

@@ -101,13 +101,14 @@ def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
 
 def _neighbours(path: Path) -> str:
     """A recipe of a similar name in the same folder, where there is one."""
-    from vlc_core.nearest import did_you_mean
+    from vlc_core.nearest import nearest
 
     try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
+        names = {p.stem: p.name for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")}
     except OSError:
         return f"; the folder {path.parent} does not exist" if not path.parent.exists() else ""
-    return did_you_mean(path.name, names)
+    close = nearest(path.stem, names)
+    return "" if close is None else f"; did you mean {names[close]!r}?"
 
 
 def _inside(folder: Path) -> str:

@@ -136,6 +136,8 @@ def test_names_that_mean_nothing(here: Path, registry: Registry):
         "no recipe is called 'quickstart'; no loaded plugin offers any;"
         " a file is named with its ending, quickstart.yaml"
     )
+    assert failure(registry, "").startswith("no recipe is named")
+    assert "no such recipe" in failure(registry, "~nobody-at-all/x.yaml")
     assert failure(registry, "quickstart.yaml").startswith("quickstart.yaml: no such recipe")
 
 

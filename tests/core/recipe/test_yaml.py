@@ -173,6 +173,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "run" / "recipe.yaml").write_text("a: 1")
     for path, said in [
         (tmp_path / "quikstart.yaml", "no such recipe; did you mean 'quickstart.yaml'?"),
+        (tmp_path / "nope.yaml", "no such recipe"),
         (tmp_path / "absent" / "x.yaml", f"no such recipe; the folder {tmp_path / 'absent'} does not exist"),
         (tmp_path, "is a folder, not a recipe"),
         (tmp_path / "run", f"is a folder, not a recipe; did you mean {tmp_path / 'run' / 'recipe.yaml'}?"),
