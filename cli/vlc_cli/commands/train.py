@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vlc_cli import options
-
-if TYPE_CHECKING:
-    from vlc_core.plugins import Plugins
-    from vlc_core.recipe import LoadedRecipe
 
 
 def train(
@@ -43,29 +38,20 @@ def train(
     loaded = load_recipe(recipe, sets=sets, registry=found.registry)
 
     from vlc_core.engine.launch import launched, spawn
+    from vlc_core.engine.preflight import preflight
 
     if devices > 1 and not launched():
-        _refuse_early(loaded, found, devices=devices, resume=resume, allow_changes=allow_changes)
+        # What the first rank would refuse while the others wait for it.
+        preflight(loaded, found.registry, world=devices, resume=resume, allow_changes=allow_changes)
         raise typer.Exit(spawn(context.obj, devices))
 
     from vlc_cli.progress import TrainingProgress
     from vlc_core.engine.train import train as train_recipe
 
-    found.manager.register(TrainingProgress(), name="vlc-cli-progress")
-    outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
+    progress = TrainingProgress()
+    found.manager.register(progress)
+    try:
+        outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
+    finally:
+        found.manager.unregister(progress)
     raise typer.Exit(outcome.exit_code)
-
-
-def _refuse_early(
-    loaded: LoadedRecipe, found: Plugins, *, devices: int, resume: bool, allow_changes: bool
-) -> None:
-    """What the first rank would refuse while the others wait for it."""
-    from vlc_core.engine.folder import RunFolder
-    from vlc_core.engine.settings import deepspeed_config
-    from vlc_core.recipe.changes import refuse_changes
-
-    deepspeed_config(loaded.recipe, devices)
-    folder = RunFolder(Path(loaded.recipe.output))
-    folder.check(resume=resume)
-    if resume and folder.recipe.exists():
-        refuse_changes(folder.recipe, loaded, found.registry, allow=allow_changes)

@@ -13,8 +13,8 @@ from vlc_core.engine import ranks, schedule, zero
 from vlc_core.engine.checkpoint import Progress
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
+from vlc_core.engine.preflight import preflight
 from vlc_core.engine.recorder import Recorder, Trained
-from vlc_core.engine.resume import check_changes
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.engine.settings import deepspeed_config, rank_batch, zero_stage
 from vlc_core.engine.setup import wrap
@@ -50,17 +50,13 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
         StorageError: The run folder cannot be written.
     """
     here = ranks.place()
-    folder = RunFolder(Path(loaded.recipe.output))
-    deepspeed_config(loaded.recipe, here.world)  # refuses before anything is opened
     if here.rank == 0:
-        folder.check(resume=resume)
-        if resume and folder.recipe.exists():
-            check_changes(folder.recipe, loaded, plugins.registry, allow=allow_changes)
+        preflight(loaded, plugins.registry, world=here.world, resume=resume, allow_changes=allow_changes)
     on = ranks.device(here.local_rank)
     ranks.join(here, on)
     try:
         with StopRequest().listening() as stop:
-            return _run(loaded, plugins, folder, on, stop)
+            return _run(loaded, plugins, RunFolder(Path(loaded.recipe.output)), on, stop)
     finally:
         ranks.leave()
 
