@@ -39,21 +39,17 @@ class Rows:
         x_PC = x_NLC.flatten(0, 1)
         return x_PC if self.places is None else x_PC.index_select(0, self.places)
 
-    def first(self) -> Tensor:
-        """(N,) int64: the row of each item's first token."""
+    def first(self, device: torch.device) -> Tensor:
+        """(N,) int64 on ``device``: the row of each item's first token."""
         if self.mask is None or self.places is None:
-            return torch.arange(self.number, device=self._device()) * self.length
+            return torch.arange(self.number, device=device) * self.length
         lengths_N = self.mask.sum(dim=1)
         return lengths_N.cumsum(0) - lengths_N
 
-    def last(self) -> Tensor:
-        """(N,) int64: the row of each item's last real token."""
-        if self.mask is None:
-            return self.first() + self.length - 1
-        return self.first() + self.mask.sum(dim=1) - 1
-
-    def _device(self) -> torch.device | None:
-        return None if self.mask is None else self.mask.device
+    def last(self, device: torch.device) -> Tensor:
+        """(N,) int64 on ``device``: the row of each item's last real token."""
+        beyond = self.length if self.mask is None else self.mask.sum(dim=1)
+        return self.first(device) + beyond - 1
 
 
 def pack(mask_NL: Tensor, *, worth: float = 0.9) -> Rows:

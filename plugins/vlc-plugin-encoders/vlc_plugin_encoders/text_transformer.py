@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
 from vlc_plugin_encoders.rows import Rows, pack
-from vlc_plugin_encoders.transformer import Activation, Block, heads_for
+from vlc_plugin_encoders.transformer import Activation, Block, heads_for, run
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -40,6 +40,7 @@ class TextTransformer(TextEncoder):
         pool: Literal["end", "first", "mean"] = "end",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         activation: Activation = "gelu",
+        recompute: bool = False,
     ) -> None:
         """Builds the tower.
 
@@ -54,6 +55,7 @@ class TextTransformer(TextEncoder):
             pool: Which token summarises the text: its last, its first, or the mean of all.
             dropout: Of attention weights and of what each layer adds, in training.
             activation: Of the MLP; CLIP's own weights need ``quick_gelu``.
+            recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
         Raises:
             RecipeError: ``heads`` do not divide ``width``, or a causal tower is pooled at its first token.
@@ -61,7 +63,7 @@ class TextTransformer(TextEncoder):
         super().__init__()
         if causal and pool == "first":
             raise RecipeError("In a causal text encoder the first token sees no other; set pool: end or causal: false.")
-        self.context, self.width, self.pool, self.causal = context, width, pool, causal
+        self.context, self.width, self.pool, self.recompute = context, width, pool, recompute
         heads = heads_for(width, heads)
         self.token_embed = nn.Embedding(vocabulary.size, width)
         self.positions = nn.Parameter(torch.empty(context, width))
@@ -89,13 +91,12 @@ class TextTransformer(TextEncoder):
         rows = pack(seen_NL)
         x_TW = self._embed(tokens_NL, rows)
         whole = self.returns_tokens or self.pool == "mean"
-        for block in self.blocks[:-1]:
-            x_TW = block(x_TW, rows)
-        x_TW = self.norm(self.blocks[-1](x_TW, rows, None if whole else self._pooled(rows)))
+        query_N = None if whole else self._pooled(rows, tokens.device)
+        x_TW = self.norm(run(self.blocks, x_TW, rows, query_N, recompute=self.recompute))
         if not whole:
             return Encoded(x_TW)
         x_NLW = rows.spread(x_TW)
-        summary_NW = mean(x_NLW, seen_NL) if self.pool == "mean" else x_TW[self._pooled(rows)]
+        summary_NW = mean(x_NLW, seen_NL) if self.pool == "mean" else x_TW[self._pooled(rows, tokens.device)]
         if not self.returns_tokens:
             return Encoded(summary_NW)
         return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
@@ -108,8 +109,8 @@ class TextTransformer(TextEncoder):
         embedded_TW: Tensor = self.token_embed(ids_T) + F.embedding(rows.places % rows.length, self.positions)
         return embedded_TW
 
-    def _pooled(self, rows: Rows) -> Tensor:
-        return rows.first() if self.pool == "first" else rows.last()
+    def _pooled(self, rows: Rows, device: torch.device) -> Tensor:
+        return rows.first(device) if self.pool == "first" else rows.last(device)
 
     @torch.no_grad()
     def _initialise(self) -> None:

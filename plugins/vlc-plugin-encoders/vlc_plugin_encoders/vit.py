@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
 from vlc_plugin_encoders.rows import Rows
-from vlc_plugin_encoders.transformer import Activation, Block, heads_for
+from vlc_plugin_encoders.transformer import Activation, Block, heads_for, run
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -41,6 +41,7 @@ class VisionTransformer(ImageEncoder):
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         activation: Activation = "gelu",
         pre_norm: bool = False,
+        recompute: bool = False,
     ) -> None:
         """Builds the tower.
 
@@ -56,6 +57,7 @@ class VisionTransformer(ImageEncoder):
             dropout: Of attention weights and of what each layer adds, in training.
             activation: Of the MLP; CLIP's own weights need ``quick_gelu``.
             pre_norm: Normalise before the first block and leave the patch layer without bias, as CLIP does.
+            recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
         Raises:
             RecipeError: ``size`` is not a multiple of ``patch``, or ``heads`` do not divide ``width``.
@@ -67,7 +69,7 @@ class VisionTransformer(ImageEncoder):
                 f"choose a size of {max(1, round(size / patch)) * patch} or another patch."
             )
         self.size, self.patch, self.width, self.pool = size, patch, width, pool
-        self.patch_dropout = patch_dropout
+        self.patch_dropout, self.recompute = patch_dropout, recompute
         self.grid = size // patch
         heads = heads_for(width, heads)
         self.patch_embed = nn.Linear(3 * patch * patch, width, bias=not pre_norm)
@@ -97,10 +99,8 @@ class VisionTransformer(ImageEncoder):
         rows = Rows(*x_NLW.shape[:2])
         whole = self.returns_tokens or self.pool == "mean"
         x_TW = x_NLW.flatten(0, 1)
-        for block in self.blocks[:-1]:
-            x_TW = block(x_TW, rows)
-        x_TW = self.blocks[-1](x_TW, rows, None if whole else rows.first().to(x_TW.device))
-        x_TW = self.norm(x_TW)
+        query_N = None if whole else rows.first(x_TW.device)
+        x_TW = self.norm(run(self.blocks, x_TW, rows, query_N, recompute=self.recompute))
         if not whole:
             return Encoded(x_TW)
         x_NLW = rows.spread(x_TW)

@@ -20,7 +20,7 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
         SMALL_VIT,
         SMALL_VIT | {"pool": "mean", "heads": 4},
         SMALL_VIT | {"pre_norm": True, "activation": "quick_gelu", "depth": 1},
-        SMALL_VIT | {"patch_dropout": 0.5, "dropout": 0.1, "mlp_ratio": 1.5},
+        SMALL_VIT | {"patch_dropout": 0.5, "dropout": 0.1, "mlp_ratio": 1.5, "recompute": True},
     ],
     "resnet": [
         {"size": 16, "depth": 18, "width": 4, "stem": "small"},
@@ -31,7 +31,7 @@ TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
     "text-transformer": [
         SMALL_TEXT,
         SMALL_TEXT | {"pool": "mean", "depth": 1},
-        SMALL_TEXT | {"causal": False, "pool": "first", "dropout": 0.1},
+        SMALL_TEXT | {"causal": False, "pool": "first", "dropout": 0.1, "recompute": True},
         SMALL_TEXT | {"causal": False, "pool": "mean", "heads": 4},
         SMALL_TEXT | {"causal": False, "activation": "quick_gelu"},
     ],
