@@ -59,11 +59,16 @@ class TrainingProgress:
 
     @hookimpl
     def vlc_run_end(self, run: Run, outcome: Outcome) -> None:
-        if self._display is not None:
-            self._display.close()
+        self.close()
         if outcome.status != "failed":
             console.say(conclusion(run, outcome))
             console.say(next_commands(run, outcome))
+
+    def close(self) -> None:
+        """Gives the terminal back, however the run ended."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None
 
 
 class Display(Protocol):

@@ -53,5 +53,6 @@ def train(
     try:
         outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
     finally:
+        progress.close()
         found.manager.unregister(progress)
     raise typer.Exit(outcome.exit_code)
