@@ -30,7 +30,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadgroup
 
-check: $(VENV)/installed-tests
+check: $(VENV)/installed-check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
 wheels: $(VENV)/installed
@@ -56,4 +56,8 @@ $(VENV)/installed: pyproject.toml $(PLUGINS) | $(BIN)/python
 
 $(VENV)/installed-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[test]'
+	@touch $@
+
+$(VENV)/installed-check: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[test,check]'
 	@touch $@
