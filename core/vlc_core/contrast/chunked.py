@@ -13,61 +13,86 @@ Shapes: A anchors, K keys, D width, R × C a tile.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vlc_core.contrast.products import product
-from vlc_core.contrast.tiles import Similarities
+from vlc_core.contrast.sums import Sums, lowered, no_sums, raised
+from vlc_core.contrast.tiles import Groups, Similarities
 
 KEPT_BYTES = 64 << 20  # 4096² of float32
 _TOP = 126.0  # exponents of float32 end at 127
 _BOTTOM = 2.0**-100  # below it, a sum may have lost terms that count
 
 
-@dataclass(slots=True)
-class Sums:
-    """What a walk over all tiles gives.
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """The walks over the tiles of one matrix of similarities.
 
     Attributes:
-        rows: log₂ of each anchor's sum, −∞ where it has no key.
-        columns: log₂ of each key's sum, or None.
-        means: For each anchor the mean of the keys, weighted by their exponentials; zero where it has none;
-            or None.
-        shift: The fixed shift that was subtracted from every logit, or None where running maxima were used.
-        kept: The exponentials of every tile, in order, or its logits where ``shift`` is None; or None.
+        similarities: Their tiles.
+        low: The type that tiles are rounded to before the products of the backward pass: that of the inputs,
+            where the processor multiplies it faster than float32.
     """
 
-    rows: Tensor
-    columns: Tensor | None = None
-    means: Tensor | None = None
-    shift: float | None = None
-    kept: list[Tensor] | None = field(default=None, repr=False)
+    similarities: Similarities
+    low: torch.dtype
+
+    @classmethod
+    def of(cls, anchors: Tensor, keys: Tensor, scale: Tensor, groups: Groups | None) -> Chunks:
+        """Reads the scale, which is free on the CPU."""
+        common = torch.promote_types(anchors.dtype, keys.dtype)
+        low = common if common == torch.bfloat16 else torch.promote_types(common, torch.float32)
+        return cls(Similarities.of(anchors.detach(), keys.detach(), float(scale.detach()), groups), low)
+
+    def sums(self, *, both: bool = False, means: bool = False, keep: bool = False) -> Sums:
+        """Walks over all tiles once.
+
+        Args:
+            both: Also sum over the anchors for each key.
+            means: Also form each anchor's mean key.
+            keep: Keep the tiles for :meth:`gradients`, if they fit :data:`KEPT_BYTES`.
+        """
+        s = self.similarities
+        kept = keep and s.shape[0] * s.shape[1] * s.anchors.element_size() <= KEPT_BYTES
+        shift = _fixed_shift(s)
+        found = None if shift is None else _fixed(s, shift, both=both, means=means, keep=kept)
+        return _running(s, both=both, means=means, keep=kept) if found is None else found
+
+    def gradients(
+        self, found: Sums, rows: Tensor, columns: Tensor | None, *, to_anchors: bool, to_keys: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients with respect to scale · anchors, (A, D), and scale · keys, (K, D), where they are wanted.
+
+        Args:
+            found: What :meth:`sums` gave, its ``columns`` possibly summed over ranks since.
+            rows: (A,), what comes in for each anchor's natural log-sum.
+            columns: (K,), what comes in for each key's, or None where none was asked for.
+            to_anchors: Whether the first result is wanted.
+            to_keys: Whether the second is.
+        """
+        s, weigh = self.similarities, _Weights(found, rows, columns)
+        anchors_AD, keys_KD = s.anchors.to(self.low), s.keys.to(self.low)
+        to_anchors_AD = torch.zeros_like(s.anchors) if to_anchors else None
+        to_keys_DK = s.keys.new_zeros(s.keys.shape[::-1]) if to_keys else None
+        kept = None if found.kept is None else iter(found.kept)
+        for r, scaled_RD in s.strips():
+            anchors_DR = anchors_AD[r].T.contiguous()
+            for c in s.columns():
+                tile_RC = s.tile(scaled_RD, r, c) if kept is None else next(kept)
+                weight_RC = weigh(tile_RC, r, c, powers=kept is not None).to(self.low)
+                if to_anchors_AD is not None:
+                    to_anchors_AD[r] += product(weight_RC, keys_KD[c].T)
+                if to_keys_DK is not None:
+                    to_keys_DK[:, c] += product(anchors_DR, weight_RC.T)
+        return to_anchors_AD, None if to_keys_DK is None else to_keys_DK.T.contiguous()
 
 
-def sums(similarities: Similarities, *, both: bool = False, means: bool = False, keep: bool = False) -> Sums:
-    """Walks over all tiles once.
-
-    Args:
-        similarities: What to sum.
-        both: Also sum over the anchors for each key.
-        means: Also form each anchor's mean key.
-        keep: Keep the tiles for :func:`gradients`, if they fit :data:`KEPT_BYTES`.
-    """
-    rows, columns = similarities.shape
-    fits = rows * columns * similarities.anchors.element_size() <= KEPT_BYTES
-    shift = _fixed_shift(similarities)
-    if shift is not None:
-        found = _fixed(similarities, shift, both=both, means=means, keep=keep and fits)
-        if found is not None:
-            return found
-    return _running(similarities, both=both, means=means, keep=keep and fits)
-
-
-def _fixed_shift(similarities: Similarities) -> float | None:
-    span = abs(similarities.factor)
-    shift = max(0.0, span + math.log2(max(2, *similarities.shape)) - _TOP)
+def _fixed_shift(s: Similarities) -> float | None:
+    span = abs(s.factor)
+    shift = max(0.0, span + math.log2(max(2, *s.shape)) - _TOP)
     return shift if span - shift < _TOP and -span - shift > -2 * _TOP + 24 else None
 
 
@@ -96,61 +121,23 @@ def _fixed(s: Similarities, shift: float, *, both: bool, means: bool, keep: bool
 
 def _running(s: Similarities, *, both: bool, means: bool, keep: bool) -> Sums:
     """The sums relative to running maxima, right at any scale."""
-    rows_A, columns_K = _nothing(s.anchors, s.shape[0]), _nothing(s.anchors, s.shape[1])
+    rows_A, columns_K = no_sums(s.anchors), no_sums(s.keys)
     mean_AD = torch.zeros_like(s.anchors) if means else None
     kept: list[Tensor] | None = [] if keep else None
     for rows, scaled_RD in s.strips():
         for columns in s.columns():
             tile_RC = s.tile(scaled_RD, rows, columns)
             if both:
-                columns_K[columns] = _add(columns_K[columns], _log2_sum(tile_RC.T))
-            before_R, after_R = rows_A[rows], _add(rows_A[rows], _log2_sum(tile_RC))
+                columns_K[columns] = torch.logaddexp2(columns_K[columns], _log2_sum(tile_RC.T))
+            before_R, after_R = rows_A[rows], torch.logaddexp2(rows_A[rows], _log2_sum(tile_RC))
             if mean_AD is not None:
-                top_R = _finite(after_R)
+                top_R = lowered(after_R)
                 mean_AD[rows] *= (before_R - top_R).exp2_()[:, None]
                 mean_AD[rows] += product((tile_RC - top_R[:, None]).exp2_(), s.keys[columns].T)
             rows_A[rows] = after_R
             if kept is not None:
                 kept.append(tile_RC)
     return Sums(rows_A, columns_K if both else None, mean_AD, None, kept)
-
-
-def gradients(
-    s: Similarities,
-    found: Sums,
-    row_gradient_A: Tensor,
-    column_gradient_K: Tensor | None,
-    *,
-    to_anchors: bool,
-    to_keys: bool,
-    low: torch.dtype,
-) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients with respect to scale · anchors, (A, D), and scale · keys, (K, D), where they are wanted.
-
-    Args:
-        s: What was summed.
-        found: What :func:`sums` gave, ``columns`` possibly summed over ranks since.
-        row_gradient_A: What comes in for each anchor's natural log-sum.
-        column_gradient_K: What comes in for each key's, or None where none was asked for.
-        to_anchors: Whether the first result is wanted.
-        to_keys: Whether the second is.
-        low: The type that tiles are rounded to before they are multiplied: that of the inputs.
-    """
-    anchors_AD, keys_KD = s.anchors.to(low), s.keys.to(low)
-    to_anchors_AD = torch.zeros_like(s.anchors) if to_anchors else None
-    to_keys_DK = s.keys.new_zeros(s.keys.shape[::-1]) if to_keys else None
-    weigh = _Weights(found, row_gradient_A, column_gradient_K)
-    kept = iter(found.kept) if found.kept is not None else None
-    for rows, scaled_RD in s.strips():
-        anchors_DR = anchors_AD[rows].T.contiguous()
-        for columns in s.columns():
-            tile_RC = s.tile(scaled_RD, rows, columns) if kept is None else next(kept)
-            weight_RC = weigh(tile_RC, rows, columns, powers=kept is not None).to(low)
-            if to_anchors_AD is not None:
-                to_anchors_AD[rows] += product(weight_RC, keys_KD[columns].T)
-            if to_keys_DK is not None:
-                to_keys_DK[:, columns] += product(anchors_DR, weight_RC.T)
-    return to_anchors_AD, None if to_keys_DK is None else to_keys_DK.T.contiguous()
 
 
 class _Weights:
@@ -160,8 +147,8 @@ class _Weights:
         self._shift = found.shift
         self._row_A = row_gradient_A
         self._column_K = column_gradient_K
-        self._row_sum_A = _infinite(found.rows)
-        self._column_sum_K = None if found.columns is None else _infinite(found.columns)
+        self._row_sum_A = raised(found.rows)
+        self._column_sum_K = None if found.columns is None else raised(found.columns)
         if found.shift is not None:
             self._row_A = row_gradient_A * (found.shift - self._row_sum_A).exp2_()
             if column_gradient_K is not None and self._column_sum_K is not None:
@@ -195,25 +182,7 @@ def _in_range(sum_N: Tensor) -> bool:
     return bool(low >= _BOTTOM) and bool(high < torch.inf)
 
 
-def _nothing(like: Tensor, count: int) -> Tensor:
-    return like.new_full((count,), -torch.inf)
-
-
 def _log2_sum(tile_RC: Tensor) -> Tensor:
     """log₂ Σ 2^x along dim 1."""
-    top_R = _finite(tile_RC.amax(dim=1))
+    top_R = lowered(tile_RC.amax(dim=1))
     return (tile_RC - top_R[:, None]).exp2_().sum(dim=1).log2_() + top_R
-
-
-def _add(left: Tensor, right: Tensor) -> Tensor:
-    return torch.logaddexp2(left, right)
-
-
-def _finite(logs: Tensor) -> Tensor:
-    """−∞ replaced by 0, so that −∞ minus it is −∞ and no NaN."""
-    return logs.masked_fill(logs == -torch.inf, 0.0)
-
-
-def _infinite(logs: Tensor) -> Tensor:
-    """−∞ replaced by +∞: an empty sum, in which nothing has a share."""
-    return logs.masked_fill(logs == -torch.inf, torch.inf)

@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vlc_core.contrast import chunked
-from vlc_core.contrast.tiles import Groups, Similarities
+from vlc_core.contrast import fused
+from vlc_core.contrast.chunked import Chunks
+from vlc_core.contrast.fused import Panels
+from vlc_core.contrast.sums import Sums
+from vlc_core.contrast.tiles import Groups
 from vlc_core.distributed import all_max, all_sum, first_row, gather_rows, rank
 
 LN_2 = math.log(2.0)
@@ -117,7 +120,7 @@ def streaming_mean(anchors: Tensor, keys: Tensor, scale: Tensor | float, *, excl
         exclude: As for :func:`streaming_logsumexp`.
     """
     with torch.no_grad(), _plain(anchors):
-        found = chunked.sums(Similarities.of(anchors, keys, float(scale), exclude), means=True)
+        found = _path(anchors, keys, _tensor(scale, anchors), exclude).sums(means=True)
     assert found.means is not None
     return Attended(found.means, found.rows * LN_2)
 
@@ -149,7 +152,7 @@ def _apply(
     exclude: Groups | None,
     counts: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor]:
-    scale = scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=anchors.device)
+    scale = _tensor(scale, anchors)
     gradient = torch.is_grad_enabled()
     needed = (gradient and t.requires_grad for t in (anchors, keys, scale))
     wanted = _Wanted(both, *needed)
@@ -169,36 +172,37 @@ class _LogSumExp(torch.autograd.Function):
         counts: Sequence[int] | None,
     ) -> tuple[Tensor, Tensor]:
         with _plain(anchors):
-            similarities = Similarities.of(anchors, keys, float(scale), exclude)
-            found = chunked.sums(similarities, both=wanted.both, means=wanted.means, keep=wanted.walk)
+            path = _path(anchors, keys, scale, exclude)
+            found = path.sums(both=wanted.both, means=wanted.means, keep=wanted.walk)
         columns_K = found.rows.new_empty(0) if found.columns is None else found.columns
         if counts is not None:
             columns_K = found.columns = _summed_over_ranks(columns_K)
-        ctx.save_for_backward(anchors, keys, scale, *(exclude or ()))
-        ctx.wanted, ctx.counts, ctx.found = wanted, counts, found
+        groups = (None, None) if exclude is None else exclude
+        sums = (found.rows, found.columns, found.means, *(found.kept or ()))
+        ctx.save_for_backward(anchors, keys, scale, *groups, *sums)
+        ctx.wanted, ctx.counts, ctx.shift = wanted, counts, found.shift
         ctx.set_materialize_grads(True)
         return found.rows * LN_2, _own(columns_K, counts) * LN_2
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, rows: Tensor, columns: Tensor) -> tuple[Tensor | None, ...]:
-        anchors, keys, scale, *exclude = ctx.saved_tensors
+        anchors, keys, scale, anchor_group, key_group, row_sums, column_sums, means, *kept = ctx.saved_tensors
         wanted: _Wanted = ctx.wanted
+        exclude = None if anchor_group is None else (anchor_group, key_group)
         column_gradient = None
         if wanted.both:
             column_gradient = columns if ctx.counts is None else gather_rows(columns, ctx.counts)
         with _plain(anchors):
             if wanted.means:
-                to_anchors, to_keys = rows[:, None] * ctx.found.means, None
+                to_anchors, to_keys = rows[:, None] * means, None
             else:
-                to_anchors, to_keys = chunked.gradients(
-                    Similarities.of(anchors, keys, float(scale), tuple(exclude) or None),
-                    ctx.found,
+                to_anchors, to_keys = _path(anchors, keys, scale, exclude).gradients(
+                    Sums(row_sums, column_sums, None, ctx.shift, kept or None),
                     rows,
                     column_gradient,
                     to_anchors=wanted.to_anchors or not wanted.to_keys,
                     to_keys=wanted.to_keys,
-                    low=_low(anchors, keys),
                 )
         return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None
 
@@ -243,12 +247,16 @@ def _own(columns_K: Tensor, counts: Sequence[int] | None) -> Tensor:
     return columns_K[first : first + counts[rank()]]
 
 
-def _low(anchors: Tensor, keys: Tensor) -> torch.dtype:
-    """The type that tiles may be rounded to: that of both inputs, if this device multiplies it fast."""
-    both = torch.promote_types(anchors.dtype, keys.dtype)
-    if both == torch.bfloat16 or (both == torch.float16 and anchors.is_cuda):
-        return both
-    return torch.promote_types(both, torch.float32)
+def _path(anchors: Tensor, keys: Tensor, scale: Tensor, exclude: Groups | None) -> Chunks | Panels:
+    """The walk that suits the device and the type."""
+    double = torch.float64 in (anchors.dtype, keys.dtype)
+    if anchors.is_cuda and not double and fused.available():
+        return Panels.of(anchors.detach(), keys.detach(), scale, exclude)
+    return Chunks.of(anchors, keys, scale, exclude)
+
+
+def _tensor(scale: Tensor | float, like: Tensor) -> Tensor:
+    return scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=like.device)
 
 
 def _plain(x: Tensor) -> torch.autocast:
