@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -13,6 +14,8 @@ from vlc_core.errors import DataError
 
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb: 256 MB at 24 bits
 
+# What photographs and drawings come in. Pillow reads more, some of it (EPS) by running another program.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,7 +73,7 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data), formats=_formats()) as image:
         width, height = image.size
         if width * height > max_pixels:
             raise DataError(f"its header declares {width} × {height} pixels, more than {max_pixels}")
@@ -78,6 +81,13 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
         turn = _UPRIGHT.get(_orientation(image))
         picture = _rgb(image)
     return picture if turn is None else picture.transpose(turn)
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Those that this build of Pillow can read."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -31,6 +31,8 @@ def group_rows(images: pa.ChunkedArray) -> Groups:
     """Groups rows by equal image, images in the order of their first row."""
     encoded = pc.dictionary_encode(images)  # one dictionary for all chunks
     codes = np.concatenate([c.indices.to_numpy() for c in encoded.chunks]) if encoded.num_chunks else np.empty(0, int)
+    del encoded
+    pa.default_memory_pool().release_unused()  # the table of distinct paths, as large as the paths themselves
     counts = np.bincount(codes) if len(codes) else np.empty(0, np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     if np.all(np.diff(codes) >= 0):

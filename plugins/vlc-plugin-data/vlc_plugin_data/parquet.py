@@ -70,7 +70,7 @@ def _kept(table: pa.Table, columns: Columns) -> pa.Table:
 
 def _image_and_key(image: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
     if not pa.types.is_struct(image.type):
-        return (_as_text(image) if _is_text(_plain_type(image.type)) else image), None
+        return (_as_text(image).fill_null("") if _is_text(_plain_type(image.type)) else image), None
     named = image.type.get_field_index("path") >= 0
     return pc.struct_field(image, "bytes"), _as_text(pc.struct_field(image, "path")) if named else None
 

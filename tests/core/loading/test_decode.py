@@ -35,6 +35,8 @@ def pixels(image: Image.Image) -> NDArray[np.int64]:
         ("BMP", {}, 0),
         ("TIFF", {}, 0),
         ("PPM", {}, 0),
+        ("GIF", {}, 12),
+        ("JPEG2000", {"irreversible": False}, 0),
         ("WEBP", {"lossless": True}, 0),
         ("JPEG", {"quality": 95, "subsampling": 0}, 8),
         ("JPEG", {"quality": 95, "progressive": True, "subsampling": 0}, 8),
@@ -133,6 +135,13 @@ def test_pictures_stand_upright(kind: str, orientation: int, encode: Encode, pic
 def test_broken_exif_does_not_matter(encode: Encode, picture: Image.Image) -> None:
     for exif in (b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0garbage", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
         assert decode(encode(picture, "JPEG", exif=exif)).size == picture.size
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "TGA", "PCX"])
+def test_formats_that_no_data_set_has_are_not_tried(kind: str, encode: Encode, picture: Image.Image) -> None:
+    """Pillow would run Ghostscript on what a stranger's EPS says."""
+    with pytest.raises(DataError, match="the file is not an image"):
+        decode(encode(picture, kind))
 
 
 def test_large_comments_are_not_expanded(encode: Encode, picture: Image.Image) -> None:

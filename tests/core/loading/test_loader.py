@@ -182,6 +182,18 @@ def test_workers_run_on_one_thread_each(kit: Kit) -> None:
     assert set(batch.keys) == {"1"}
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_pinned_batches_reach_the_gpu_unchanged(kit: Kit) -> None:
+    make = kit.maker(kit.pictures(bad_every=4), views=2)
+    plain = Loader(make=make, batch_size=4, steps=5, workers=2)
+    pinned = Loader(make=make, batch_size=4, steps=5, workers=2, pin=True)
+    for a, b in zip(plain, pinned, strict=True):
+        assert b.pixels.is_pinned()
+        assert b.tokens.is_pinned()
+        assert_same(a, b.to(torch.device("cuda"), non_blocking=True).to(torch.device("cpu")))
+
+
 def test_reading_ahead_leaves_nothing_behind_when_the_process_ends() -> None:
     """A run that fails in the middle must not hang on its workers at exit."""
     program = """

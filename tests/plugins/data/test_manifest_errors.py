@@ -228,6 +228,16 @@ def test_parquet_of_other_types(columns: dict[str, Any], options: dict[str, Any]
     assert message in str(caught.value)
 
 
+def test_parquet_with_gaps(tmp_path: Path) -> None:
+    table = pa.table({"image": ["null", None, "null"], "caption": ["x", None, "z"], "name": [1.0, None, None]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    data = Manifest(path=str(tmp_path / "t.parquet"), text="caption", label="name", root="/dev")
+    assert [data.texts(i) for i in range(len(data))] == [("x", "z"), ("",)]
+    assert (data[0].label, data.classes) == (1, ["0", "1"])
+    with pytest.raises(DataError, match="the row has no image"):
+        data[1]
+
+
 def test_parquet_with_dictionaries_and_large_types(tmp_path: Path) -> None:
     table = pa.table(
         {
