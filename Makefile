@@ -21,10 +21,11 @@ help:
 
 install: $(VENV)/installed
 
+# A folder of its own, made anew each time: a longer run in runs/quickstart is left alone.
 demo: $(VENV)/installed
-	rm -rf runs/quickstart
-	$(BIN)/vlc train recipes/quickstart.yaml --set output=$(CURDIR)/runs/quickstart
-	$(BIN)/vlc eval runs/quickstart
+	@rm -rf runs/demo
+	$(BIN)/vlc train recipes/quickstart.yaml --set output=runs/demo
+	$(BIN)/vlc eval runs/demo
 
 # Workers take whole groups of tests: those that look at the same trained run share it.
 test: $(VENV)/installed-tests
@@ -33,7 +34,7 @@ test: $(VENV)/installed-tests
 check: $(VENV)/installed-check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
-wheels: $(VENV)/installed
+wheels: $(BIN)/python
 	rm -rf dist
 	for source in . $(patsubst %/pyproject.toml,./%,$(PLUGINS)); do \
 		$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$source || exit 1; \
@@ -41,7 +42,7 @@ wheels: $(VENV)/installed
 	@ls dist
 
 clean:
-	rm -rf $(VENV) dist build runs/quickstart .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache
 	find core cli plugins tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

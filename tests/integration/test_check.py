@@ -1,0 +1,64 @@
+"""``vlc check``: what a recipe would train, and that it trains nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from vlc_cli.main import run
+
+pytestmark = pytest.mark.xdist_group("bad-input")
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch, tiny, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(tiny)
+
+    def check(*argv: str) -> str:
+        assert run(["check", "tiny.yaml", *argv]) == 0
+        told = capsys.readouterr()
+        assert told.err == ""
+        assert [path.name for path in tmp_path.iterdir() if path.name != "run"] == ["tiny.yaml"]
+        return told.out
+
+    return check
+
+
+def test_people_are_told_parameters_data_and_epochs(checked):
+    told = checked()
+    assert "tiny is complete and sound" in told
+    assert "8,785: image 4,448, text 4,336, temperature 1" in told
+    assert "digits 1,442 samples, 10 classes" in told
+    assert "6 steps, 96 samples, 0.0666 epochs of 1,442 samples" in told
+    assert "zero-shot, retrieval" in told
+    assert told.rstrip().endswith("run")
+
+
+def test_programs_are_told_the_same_and_the_resolved_recipe(checked):
+    told = json.loads(checked("--set", "train.epochs=2", "--set", "train.steps=null", "--json"))
+    assert told["plan"]["steps"] == round(2 * 1442 / 16)
+    assert told["plan"]["epochs"] == pytest.approx(2, abs=0.01)
+    assert told["plan"]["parameters"] == {"towers.image": 4448, "towers.text": 4336, "towers.temperature": 1}
+    assert told["plan"]["sources"] == {"digits": 1442}
+    assert told["recipe"]["train"]["epochs"] == 2
+    assert told["recipe"]["train"]["optimizer"]["lr"] == 0.01
+
+
+def test_an_output_that_holds_a_run_is_said(checked, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.yaml").write_text("")
+    assert "holds a run: train with --resume" in checked()
+
+
+def test_the_shipped_quickstart_is_sound(capsys, shipped):
+    for recipe in shipped:
+        assert run(["check", str(recipe)]) == 0, capsys.readouterr().err
+
+
+@pytest.fixture
+def shipped(request):
+    recipes = sorted((request.config.rootpath / "recipes").glob("*.yaml"))
+    assert recipes
+    return recipes
