@@ -6,7 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -15,7 +15,7 @@ import tokenizers
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlc_core import DataError, Dataset, Sample, Sampler, Source, Tokenizer, Transform, Vocabulary
+from vlc_core import Dataset, Sample, Sampler, Source, Tokenizer, Transform, Vocabulary
 from vlc_core.interfaces.sampler import Int64Array
 from vlc_core.loading.decode import fit
 from vlc_core.loading.make import BatchMaker
@@ -134,8 +134,6 @@ class Kit:
     """What a loading test is made of."""
 
     pictures: type[Pictures] = Pictures
-    unusable: type[DataError] = DataError
-    options: dict[str, Any] = field(default_factory=dict)
 
     def maker(self, *datasets: Dataset, **options: Any) -> BatchMaker:
         """A batch maker over ``datasets``; sources are called a, b, …"""
