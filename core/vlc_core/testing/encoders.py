@@ -35,9 +35,7 @@ def check_image_encoder(encoder: ImageEncoder) -> None:
         AssertionError: It breaks a rule; the message says which.
     """
     pixels = torch.randn(ITEMS, 3, encoder.size, encoder.size, generator=_generator())
-    assert len(encoder.mean) == len(encoder.std) == 3, (
-        "mean and std hold one number for each of three channels"
-    )
+    assert len(encoder.mean) == len(encoder.std) == 3, "mean and std hold one number for each of three channels"
     assert all(std > 0 for std in encoder.std), "std must be above zero: pixels are divided by it"
     _check_any(encoder, (pixels,))
 
@@ -73,7 +71,10 @@ def texts(vocabulary: Vocabulary, lengths: list[int], *, seed: int = 0) -> tuple
 
 
 def _check_any(encoder: Encoder, inputs: Inputs) -> None:
-    encoder = copy.deepcopy(encoder).eval()
+    encoder = copy.deepcopy(encoder).train()
+    for _ in range(10):  # until batch statistics, where there are any, are those of the inputs
+        _encode(encoder, inputs)
+    encoder.eval()
     _check_shapes(encoder, inputs)
     _check_repeatable(encoder, inputs)
     _check_items_apart(encoder, inputs)
@@ -92,6 +93,7 @@ def _check_shapes(encoder: Encoder, inputs: Inputs) -> None:
         f"summary is {tuple(out.summary.shape)}, not (N, width) = ({number}, {encoder.width})"
     )
     assert out.summary.isfinite().all(), "summary holds a number that is not finite"
+    assert not torch.equal(out.summary[0], out.summary[1]), "two different items have the same summary"
     assert (out.mask is None) or (out.tokens is not None), "a mask without tokens"
     if out.tokens is not None:
         assert out.tokens.ndim == 3, "tokens have three dimensions, (N, L, W)"
@@ -124,6 +126,7 @@ def _check_without_tokens(encoder: Encoder, inputs: Inputs) -> None:
     _assert_close(summary, with_tokens.summary, "the summary changes when returns_tokens is False")
 
 
+@torch.enable_grad()
 def _check_gradients(encoder: Encoder, inputs: Inputs) -> None:
     for returns_tokens in (True, False):
         probe = _shaken(encoder).train()
@@ -139,11 +142,10 @@ def _check_gradients(encoder: Encoder, inputs: Inputs) -> None:
             assert parameter.grad.count_nonzero() > 0, f"no gradient reaches {name}"
 
 
+@torch.enable_grad()
 def _check_frozen(encoder: Encoder, inputs: Inputs) -> None:
     frozen = copy.deepcopy(encoder).requires_grad_(False).train()
-    assert not frozen(*inputs).summary.requires_grad, (
-        "with every parameter frozen the summary still has a gradient"
-    )
+    assert not frozen(*inputs).summary.requires_grad, "with every parameter frozen the summary still has a gradient"
 
 
 def _check_saving(encoder: Encoder, inputs: Inputs) -> None:
@@ -153,9 +155,7 @@ def _check_saving(encoder: Encoder, inputs: Inputs) -> None:
         path = Path(folder) / "encoder.safetensors"
         save_file(encoder.state_dict(), path)
         other.load_state_dict(load_file(path))
-    assert torch.equal(_encode(other, inputs).summary, expected), (
-        "weights saved and loaded give another summary"
-    )
+    assert torch.equal(_encode(other, inputs).summary, expected), "weights saved and loaded give another summary"
 
 
 def _check_autocast(encoder: Encoder, inputs: Inputs) -> None:
@@ -195,9 +195,7 @@ def _other_padding(tokens: Tensor, mask: Tensor, context: int) -> tuple[Tensor, 
 def _more_padding(tokens: Tensor, mask: Tensor, context: int) -> tuple[Tensor, Tensor]:
     more = max(0, min(4, context - tokens.shape[1]))
     extra = tokens[:, :1].expand(-1, more)
-    return torch.cat([tokens, extra], dim=1), torch.cat(
-        [mask, torch.zeros_like(extra, dtype=torch.bool)], dim=1
-    )
+    return torch.cat([tokens, extra], dim=1), torch.cat([mask, torch.zeros_like(extra, dtype=torch.bool)], dim=1)
 
 
 def _check_empty_text(encoder: TextEncoder, tokens: Tensor, mask: Tensor) -> None:

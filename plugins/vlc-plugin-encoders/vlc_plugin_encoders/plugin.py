@@ -30,6 +30,21 @@ def vlc_register(registry: Registrar) -> None:
     registry.image_encoder(
         "resnet", f"{HERE}.resnet:ResNet", summary="Residual network of 18 to 101 layers", source="ResNet, CVPR 2016"
     )
+    registry.image_encoder(
+        "transformers",
+        f"{HERE}.pretrained.image:TransformersImage",
+        summary="Any image model of the transformers library, from a configuration, a folder or the hub",
+    )
+    registry.text_encoder(
+        "transformers",
+        f"{HERE}.pretrained.text:TransformersText",
+        summary="Any text encoder of the transformers library, from a configuration, a folder or the hub",
+    )
+    registry.tokenizer(
+        "transformers",
+        f"{HERE}.tokenizers.library:TransformersTokenizer",
+        summary="The tokenizer of a model of the transformers library",
+    )
     registry.text_encoder(
         "linear-text",
         f"{HERE}.linear_text:LinearText",

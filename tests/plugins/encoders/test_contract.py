@@ -15,6 +15,13 @@ VOCABULARY = Vocabulary(40, pad=0, start=1, end=2, mask=3, unknown=4)
 SMALL_VIT: dict[str, Any] = {"size": 16, "patch": 4, "width": 16, "depth": 2}
 SMALL_TEXT: dict[str, Any] = {"width": 16, "depth": 2, "context": 12}
 
+SMALL_BERT: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+
 IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
     "vit": [
         SMALL_VIT,
@@ -26,6 +33,26 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
         {"size": 16, "depth": 18, "width": 4, "stem": "small"},
         {"size": 64, "depth": 50, "width": 4},
     ],
+    "transformers": [
+        {"config": SMALL_BERT | {"model_type": "vit", "image_size": 16, "patch_size": 4}},
+        {"config": SMALL_BERT | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}},
+        {"config": SMALL_BERT | {"model_type": "clip_vision_model", "image_size": 16, "patch_size": 4}},
+        {
+            "config": {"model_type": "swin", "image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [1, 1]}
+            | {"num_heads": [2, 2], "window_size": 4},
+            "pool": "mean",
+        },
+        {
+            "config": {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+            | {"layer_type": "basic"},
+            "size": 32,
+        },
+        {"config": {"model_type": "convnext", "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}, "size": 64},
+        {
+            "config": {"model_type": "efficientnet", "width_coefficient": 0.1, "depth_coefficient": 0.1}
+            | {"hidden_dim": 128, "image_size": 64, "initializer_range": 0.3}
+        },
+    ],
 }
 TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
     "text-transformer": [
@@ -34,6 +61,16 @@ TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
         SMALL_TEXT | {"causal": False, "pool": "first", "dropout": 0.1, "recompute": True},
         SMALL_TEXT | {"causal": False, "pool": "mean", "heads": 4},
         SMALL_TEXT | {"causal": False, "activation": "quick_gelu"},
+    ],
+    "transformers": [
+        {"config": SMALL_BERT | {"model_type": "bert"}, "context": 12},
+        {"config": SMALL_BERT | {"model_type": "roberta"}, "context": 12, "pool": "mean"},
+        {"config": SMALL_BERT | {"model_type": "xlm-roberta"}, "context": 12},
+        {"config": SMALL_BERT | {"model_type": "clip_text_model"}, "context": 12},
+        {
+            "config": {"model_type": "distilbert", "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2},
+            "context": 9,
+        },
     ],
     "linear-text": [{"width": 8, "context": 6}],
 }
@@ -52,13 +89,20 @@ def cases(kind: str, forms: dict[str, list[dict[str, Any]]]) -> list[Any]:
     ]
 
 
+def skip_without(name: str) -> None:
+    if name in ("transformers", "timm"):
+        pytest.importorskip(name)
+
+
 @pytest.mark.parametrize(("name", "options"), cases("image_encoder", IMAGE_FORMS))
 def test_image_encoder(name: str, options: dict[str, Any]) -> None:
+    skip_without(name)
     encoder = load_plugins().registry.find("image_encoder", f"encoders/{name}").load()
     check_image_encoder(encoder(**options))
 
 
 @pytest.mark.parametrize(("name", "options"), cases("text_encoder", TEXT_FORMS))
 def test_text_encoder(name: str, options: dict[str, Any]) -> None:
+    skip_without(name)
     encoder = load_plugins().registry.find("text_encoder", f"encoders/{name}").load()
     check_text_encoder(encoder(VOCABULARY, **options), VOCABULARY)

@@ -73,13 +73,7 @@ class FileTokenizer(TokenizerSource):
         return self._wrap(read_backend(path / BACKEND_FILE if path.is_dir() else path))
 
     def _wrap(self, backend: tokenizers.Tokenizer) -> Tokenizer:
-        ids = {role: self._find(backend, role) for role in self.names}
-        size = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        pad = ids.pop("pad")
-        # Padding is never looked at, so a tokenizer without a token for it, such as CLIP's, pads with its end
-        # or id 0.
-        pad = next((i for i in (pad, ids["end"]) if i is not None), 0)
-        return Tokenizer(backend, Vocabulary(size, pad, **ids))
+        return wrap(backend, {role: self._find(backend, role) for role in self.names})
 
     def _find(self, backend: tokenizers.Tokenizer, role: str) -> int | None:
         name = self.names[role]
@@ -90,3 +84,12 @@ class FileTokenizer(TokenizerSource):
         if number is None:
             raise DataError(f"The tokenizer {self.path} has no token {name!r} to use as {role}; name one that it has.")
         return number
+
+
+def wrap(backend: tokenizers.Tokenizer, ids: dict[str, int | None]) -> Tokenizer:
+    """The tokenizer of ``backend`` with the special ``ids`` by their role, ``pad`` among them."""
+    size = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    others = {role: number for role, number in ids.items() if role != "pad"}
+    # Padding is never looked at: a tokenizer without a token for it, such as CLIP's, pads with its end or with id 0.
+    pad = next((number for number in (ids["pad"], ids["end"]) if number is not None), 0)
+    return Tokenizer(backend, Vocabulary(size, pad, **others))
