@@ -90,6 +90,25 @@ def listing(lines: Mapping[str, str]) -> str:
     return "\n".join(f"{dim(name.ljust(width))}  {text}" for name, text in lines.items()) + "\n"
 
 
+class Notice:
+    """A line on a terminal that goes away again."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Prints ``text`` without ending the line; nothing where stdout is no terminal."""
+        if _is_rich(sys.stdout.isatty()):
+            print(dim(text), end="", flush=True)  # noqa: T201
+            self._shown = True
+
+    def clear(self) -> None:
+        """Takes the line away, if it is there."""
+        if self._shown:
+            print("\r\x1b[2K", end="", flush=True)  # noqa: T201
+            self._shown = False
+
+
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
     """Shows ``text`` and a sign of life on stderr, if that is a terminal, for as long as something takes."""

@@ -31,9 +31,15 @@ class TrainingProgress:
     def __init__(self) -> None:
         self._display: Display | None = None
         self._seconds: float | None = None
+        self._notice = console.Notice()
+
+    def preparing(self) -> None:
+        """Says that the data is opened and the model is built, until there is more to say."""
+        self._notice.show("preparing …")
 
     @hookimpl
     def vlc_run_start(self, run: Run) -> None:
+        self._notice.clear()
         console.say(introduction(run))
         self._display = Bar(run) if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else Lines()
 
@@ -66,6 +72,7 @@ class TrainingProgress:
 
     def close(self) -> None:
         """Gives the terminal back, however the run ended."""
+        self._notice.clear()
         if self._display is not None:
             self._display.close()
             self._display = None
@@ -90,11 +97,11 @@ class Bar:
 
         columns = (
             TextColumn("[bold]training"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=None),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[words]}"),
         )
-        self._progress: Progress = Progress(*columns, auto_refresh=False)
+        self._progress: Progress = Progress(*columns, auto_refresh=False, expand=True)
         self._task = self._progress.add_task("", total=run.steps, completed=run.first_step, words="first step …")
         self._redrawn = 0.0
         self._progress.start()

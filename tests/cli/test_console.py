@@ -82,6 +82,19 @@ def test_emphasis_shows_on_a_terminal_only(terminal, monkeypatch):
     assert console.bold("x") == "x"
 
 
+def test_a_notice_comes_and_goes_on_a_terminal_only(terminal, capsys):
+    notice = console.Notice()
+    notice.show("wait")
+    notice.clear()
+    assert capsys.readouterr().out == ""
+    terminal()
+    notice.show("wait")
+    assert capsys.readouterr().out == "\x1b[2mwait\x1b[0m"
+    notice.clear()
+    notice.clear()
+    assert capsys.readouterr().out == "\r\x1b[2K"
+
+
 def test_a_title_stands_above_the_table():
     assert console.table(("a",), [("b",)], title="Title").splitlines()[0] == "Title"
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vlc_cli import options
+from vlc_cli.failures import rank
 
 
 def train(
@@ -50,6 +51,8 @@ def train(
 
     progress = TrainingProgress()
     found.manager.register(progress)
+    if rank() == 0:
+        progress.preparing()
     try:
         outcome = train_recipe(loaded, found, resume=resume, allow_changes=allow_changes)
     finally:
