@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vlc_core import distributed
+from vlc_core.errors import VlcError
 from vlc_core.interfaces.objective import Term
 
 
@@ -28,11 +29,25 @@ class TermName(NamedTuple):
 
 Terms = dict[TermName, Term]
 
+_WRONG_RESULT = (
+    "the objective {!r} returned {}: return a scalar tensor, the mean over the samples, or a mapping of names to "
+    "Term(sum, count)"
+)
+
 
 def named_terms(objective: str, result: Mapping[str, Term] | Tensor, batch_size: int) -> Terms:
-    """What an objective returned, with full names; a bare scalar is the mean over this rank's samples."""
+    """What an objective returned, with full names; a bare scalar is the mean over this rank's samples.
+
+    Raises:
+        VlcError: It returned something else.
+    """
     if isinstance(result, Tensor):
+        if result.numel() != 1:
+            raise VlcError(_WRONG_RESULT.format(objective, f"a tensor of shape {tuple(result.shape)}"))
         result = {objective: Term(result.sum() * batch_size, batch_size)}
+    for name, term in result.items():
+        if not (isinstance(term, tuple) and len(term) == 2 and isinstance(term[0], Tensor)):
+            raise VlcError(_WRONG_RESULT.format(objective, f"{type(term).__name__} as its term {name!r}"))
     return {TermName(objective, name): Term(*term) for name, term in result.items()}
 
 
@@ -53,11 +68,13 @@ def weighted_loss(terms: Terms, totals: Tensor, weights: Mapping[str, float]) ->
         totals: Sums and counts (T, 2) over all ranks and micro-batches, in the order of ``terms``.
         weights: Of the objectives, by name.
     """
-    counts = totals[:, 1].clamp(min=1)
+    # Nothing was summed where nothing was counted: the sum is zero, whatever it is divided by.
+    counts = torch.where(totals[:, 1] == 0, 1, totals[:, 1])
     loss = totals.new_zeros((), dtype=torch.float32)
     for (name, term), count in zip(terms.items(), counts, strict=True):
         factor = weights[name.objective] * distributed.world()
-        loss = loss + term.sum.sum() * (factor / count).to(term.sum.dtype)
+        share = (factor / count).to(torch.promote_types(term.sum.dtype, torch.float32))
+        loss = loss + term.sum.sum() * share
     return loss
 
 
@@ -66,7 +83,10 @@ def report(names: tuple[TermName, ...], totals: Tensor, weights: Mapping[str, fl
 
     They are ``loss``, ``loss/OBJECTIVE`` and, where an objective has several terms, ``loss/OBJECTIVE/TERM``.
     """
-    means = {name: total / max(count, 1.0) for name, (total, count) in zip(names, totals.tolist(), strict=True)}
+    means = {
+        name: total / (1.0 if count == 0 else count)
+        for name, (total, count) in zip(names, totals.tolist(), strict=True)
+    }
     metrics = {"loss": sum(weights[name.objective] * mean for name, mean in means.items())}
     for objective in dict.fromkeys(name.objective for name in names):
         own = {name.term: mean for name, mean in means.items() if name.objective == objective}

@@ -11,7 +11,7 @@ Shapes: B samples of this rank, b of a micro-batch, T terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from functools import reduce
 from typing import Any, NamedTuple
@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vlc_core import accounting, distributed
+from vlc_core import accounting, distributed, replay
 from vlc_core.accounting import TermName, Terms
 from vlc_core.batch import Batch
+from vlc_core.errors import VlcError
 from vlc_core.interfaces.objective import Needs, Objective
 from vlc_core.step import Step
 from vlc_core.towers import Features, Towers
@@ -36,6 +37,7 @@ class Phase(Enum):
     REPLAY = "replay"
     IMAGE = "image"
     TEXT = "text"
+    SCALE = "scale"
 
 
 class Moment(NamedTuple):
@@ -44,8 +46,9 @@ class Moment(NamedTuple):
     Attributes:
         seed: Of the run.
         progress: The share of the run that is done, 0…1.
-        draw: Seeds torch's generators before the features are computed: a function of seed, step, rank and
-            micro-batch, so that nothing of a generator's state need be kept to replay or resume a step.
+        draw: Seeds torch's generators before the features are computed, and with the objective's number added before
+            each objective: a function of seed, step, rank and micro-batch, so that nothing of a generator's state
+            need be kept to replay or resume a step.
     """
 
     seed: int
@@ -118,6 +121,9 @@ class Pretrainer(nn.Module):
         self.batch_scope = [name for name in objectives if needs[name].scope == "batch"]
         self.micro_scope = [name for name in objectives if needs[name].scope == "micro"]
         self.term_names: tuple[TermName, ...] = ()
+        self._micro_names: tuple[TermName, ...] | None = None
+        self._named = False
+        self._norms = replay.norms_with_statistics(self)
         self._phases: dict[Phase, Callable[..., Any]] = {
             Phase.TRAIN: self._train,
             Phase.EMBED: self._embed,
@@ -126,6 +132,7 @@ class Pretrainer(nn.Module):
             # Called, not their ``forward``: ZeRO-3 gathers parameters in the hooks of a call.
             Phase.IMAGE: lambda pixels: self.towers.image(pixels),
             Phase.TEXT: lambda tokens, mask: self.towers.text(tokens, mask),
+            Phase.SCALE: lambda: self.towers.temperature(),
         }
 
     def forward(self, phase: Phase, *args: Any) -> Any:
@@ -134,33 +141,34 @@ class Pretrainer(nn.Module):
 
     def _train(self, batch: Batch, moment: Moment) -> Losses:
         step = self._step(batch, moment)
-        terms = self._terms(step, [*self.batch_scope, *self.micro_scope])
-        self._remember(terms)
+        terms = self._terms(step, [*self.batch_scope, *self.micro_scope], moment)
+        self._remember(tuple(terms))
         totals = distributed.all_sum(accounting.tally(terms, batch.labels.device))
         return Losses(accounting.weighted_loss(terms, totals, self.weights), totals, step.scale.detach())
 
     @torch.no_grad()
     def _embed(self, batch: Batch, moment: Moment) -> Embedded:
-        step = self._step(batch, moment)
-        *views, text = step.encode(self.needs)
-        terms = self._terms(step, self.micro_scope)
-        self._micro_names = tuple(terms)
+        with replay.statistics_kept(self._norms):
+            step = self._step(batch, moment)
+            *views, text = step.encode(self.needs)
+            terms = self._terms(step, self.micro_scope, moment)
+        self._micro_names = _same(tuple(terms), self._micro_names)
         return Embedded(tuple(views), text, accounting.tally(terms, batch.labels.device))
 
     def _contrast(self, batch: Batch, parts: list[Embedded], moment: Moment) -> Pull:
-        views = tuple(_leaves(part.views[i] for part in parts) for i in range(self.needs.views))
-        text = _leaves(part.text for part in parts)
+        views = tuple(replay.leaves(part.views[i] for part in parts) for i in range(self.needs.views))
+        text = replay.leaves(part.text for part in parts)
         with torch.no_grad():
             scale = self.towers.temperature()
-        scale = scale.detach().requires_grad_()
+        scale.requires_grad_()
         step = self._step(batch, moment, views=dict(enumerate(views)), text=text, scale=scale)
-        terms = self._terms(step, self.batch_scope)
-        self.term_names = (*terms, *self._micro_names)
+        terms = self._terms(step, self.batch_scope, moment)
+        self._remember((*terms, *(self._micro_names or ())))
         own = torch.stack([part.tally for part in parts]).sum(dim=0)
         totals = distributed.all_sum(torch.cat([accounting.tally(terms, own.device), own]))
         loss = accounting.weighted_loss(terms, totals[: len(terms)], self.weights)
         leaves = [x for features in (*views, text) for x in features if x is not None and x.requires_grad]
-        grads = iter(_gradients(loss, [*leaves, scale]))
+        grads = iter(replay.gradients(loss, [*leaves, scale]))
         pulls = [tuple(next(grads) if x is not None and x.requires_grad else None for x in f) for f in (*views, text)]
         scale_pull = next(grads)
         if scale_pull is None:
@@ -186,8 +194,8 @@ class Pretrainer(nn.Module):
         """
         step = self._step(batch, moment)
         features = step.encode(self.needs)
-        loss = sum_of_products(features, (*pull.views, pull.text), part)
-        micro = self._terms(step, self.micro_scope)
+        loss = replay.sum_of_products(features, (*pull.views, pull.text), part).to(pull.scale.device)
+        micro = self._terms(step, self.micro_scope, moment)
         if micro:
             loss = loss + accounting.weighted_loss(micro, pull.totals[-len(micro) :], self.weights)
         if whole is not None:
@@ -195,12 +203,15 @@ class Pretrainer(nn.Module):
         return loss
 
     def _own_parameters(self, batch: Batch, parts: list[Embedded], moment: Moment, pull: Pull) -> Tensor:
+        """The batch-scope loss with gradient for the parameters of the objectives alone."""
         names = [name for name in self.batch_scope if next(self.objectives[name].parameters(), None) is not None]
         if not names:
             return pull.scale.new_zeros(())
-        views = {i: _joined(part.views[i] for part in parts) for i in range(self.needs.views)}
-        step = self._step(batch, moment, views=views, text=_joined(part.text for part in parts), scale=pull.scale)
-        terms = self._terms(step, names)
+        views = {i: replay.joined(part.views[i] for part in parts) for i in range(self.needs.views)}
+        text = replay.joined(part.text for part in parts)
+        with replay.statistics_kept(self._norms):
+            step = self._step(batch, moment, views=views, text=text, scale=pull.scale)
+            terms = self._terms(step, names, moment)
         rows = [i for i, name in enumerate(self.term_names) if name in terms]
         return accounting.weighted_loss(terms, pull.totals[rows], self.weights)
 
@@ -208,54 +219,36 @@ class Pretrainer(nn.Module):
         torch.manual_seed(moment.draw)
         return Step(self.towers, batch, seed=moment.seed, progress=moment.progress, **given)
 
-    def _terms(self, step: Step, names: list[str]) -> Terms:
+    def _terms(self, step: Step, names: list[str], moment: Moment) -> Terms:
         terms: Terms = {}
-        for name in names:
-            terms |= accounting.named_terms(name, self.objectives[name](step), len(step))
+        for number, name in enumerate(self.objectives):
+            if name in names:
+                torch.manual_seed(moment.draw + 1 + number)
+                terms |= accounting.named_terms(name, self.objectives[name](step), len(step))
         return terms
 
-    def _remember(self, terms: Terms) -> None:
-        names = tuple(terms)
-        if self.term_names not in ((), names):
-            raise ValueError(f"the terms of a loss changed from {self.term_names} to {names} between two steps")
-        self.term_names = names
+    def _remember(self, names: tuple[TermName, ...]) -> None:
+        """Holds objectives to the names of their first step, on this rank and, in that step, across ranks.
+
+        Raises:
+            VlcError: They differ, and so the sums of one term would be added to those of another.
+        """
+        if not self._named:
+            for other in distributed.gather_objects(names):
+                _same(other, names)
+            self.term_names, self._named = names, True
+        _same(names, self.term_names)
 
 
-def sum_of_products(features: Iterable[Features], pulls: Iterable[tuple[Tensor | None, ...]], part: slice) -> Tensor:
-    """Σ feature · gradient over everything that has one: its gradient is the chain rule's next factor."""
-    products = [
-        (x * (pull[part, : x.shape[1]] if x.dim() == 3 else pull[part])).sum()
-        for feature, pull_of in zip(features, pulls, strict=True)
-        for x, pull in zip(feature, pull_of, strict=True)
-        if x is not None and pull is not None
-    ]
-    return torch.stack([p.float() for p in products]).sum()
+def _same(names: tuple[TermName, ...], before: tuple[TermName, ...] | None) -> tuple[TermName, ...]:
+    if before is not None and names != before:
+        odd = sorted({name.objective for name in {*before} ^ {*names}} or {name.objective for name in names})
+        raise VlcError(
+            f"the terms of {' and '.join(odd)} changed from {_spelt(before)} to {_spelt(names)}: an objective returns "
+            f"the same terms in every step and on every rank, with a count of zero where there is nothing to count"
+        )
+    return names
 
 
-def _joined(parts: Iterable[Features]) -> Features:
-    """Micro-batches' features one under the other, tokens padded to the longest."""
-    columns = [[x for x in column if x is not None] for column in zip(*parts, strict=True)]
-    return Features(*(_stack(column) if column else None for column in columns))  # type: ignore[arg-type]
-
-
-def _stack(parts: list[Tensor]) -> Tensor:
-    longest = max(x.shape[1] for x in parts)
-    padded = [
-        x if x.shape[1] == longest else torch.cat([x, x.new_zeros(len(x), longest - x.shape[1], *x.shape[2:])], dim=1)
-        for x in parts
-    ]
-    return torch.cat(padded)
-
-
-def _leaves(parts: Iterable[Features]) -> Features:
-    joined = _joined(parts)
-    return Features(
-        *(x.detach().requires_grad_() if x is not None and x.is_floating_point() else x for x in joined)  # type: ignore[arg-type]
-    )
-
-
-def _gradients(loss: Tensor, leaves: list[Tensor]) -> tuple[Tensor | None, ...]:
-    if not loss.requires_grad:
-        return (None,) * len(leaves)
-    with torch.autocast(loss.device.type, enabled=False):
-        return torch.autograd.grad(loss, leaves, allow_unused=True)
+def _spelt(names: tuple[TermName, ...]) -> str:
+    return ", ".join("/".join(name) for name in names) or "none"

@@ -19,7 +19,7 @@ class Features(NamedTuple):
     """What a tower gives.
 
     Attributes:
-        embed: (N, D) float32, rows of length one.
+        embed: (N, D) float32 or better, rows of length one.
         summary: (N, W), before the projection.
         tokens: (N, L, W) or None.
         mask: (N, L) bool or None.
@@ -32,8 +32,8 @@ class Features(NamedTuple):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Rows of length one in float32, whatever the precision of the encoder."""
-    return F.normalize(x.float(), dim=-1)
+    """Rows of length one in float32 or better, whatever the precision of the encoder."""
+    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)
 
 
 def projection(width: int, embed_dim: int) -> nn.Linear:

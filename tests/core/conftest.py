@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -48,3 +49,16 @@ def registry(parts: str) -> Registry:
     add.evaluator("probe", f"{parts}:Probe")
     add.prompts("photo", ["a photo of {}", "a picture of {}"])
     return registry
+
+
+@pytest.fixture(scope="session")
+def small() -> ModuleType:
+    """Small encoders, objectives and batches."""
+    name = "vlc_small_model"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "small_model.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
