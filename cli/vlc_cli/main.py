@@ -5,6 +5,7 @@ Nothing here or at the top of a command's file imports torch: ``--help`` and mis
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -23,6 +24,9 @@ EPILOG = "Documentation and examples are in README.md and docs/ of the source."
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without "·" is no reason to fail
     sys.exit(run(sys.argv[1:]))
 
 

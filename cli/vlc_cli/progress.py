@@ -180,8 +180,8 @@ def next_commands(run: Run, outcome: Outcome) -> str:
     recipe = shlex.quote(shown(run.folder / "recipe.yaml"))
     python = f"from vlc_core.inference import DualEncoder; model = DualEncoder.load({shown(run.folder)!r})"
     more = "" if outcome.status == "interrupted" else f" --set train.steps={2 * run.steps}"
-    commands = {
-        f"vlc eval {folder}": "measure the trained model",
+    commands = {f"vlc eval {folder}": "measure the trained model"} if run.recipe.evaluate.with_ else {}
+    commands |= {
         f"vlc train {recipe} --resume{more}": "train on",
         f'python -c "{python}"': "use it from Python",
     }

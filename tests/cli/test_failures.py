@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -152,3 +155,28 @@ def test_the_rank_is_the_launchers(monkeypatch, variables, rank):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert failures.rank() == rank
+
+
+def vlc(*argv: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "vlc_cli", *argv]
+    return subprocess.run(command, capture_output=True, env={**os.environ, **variables}, check=False)
+
+
+def test_the_process_ends_with_the_code_and_python_m_is_vlc():
+    assert vlc("--version").returncode == 0
+    ended = vlc("trian")
+    assert ended.returncode == 2
+    assert b"Did you mean 'train'?" in ended.stderr
+
+
+def test_a_terminal_without_our_letters_is_no_reason_to_fail():
+    ended = vlc("list-plugins", PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0
+    assert ended.stderr == b""
+
+
+def test_a_reader_that_leaves_early_is_no_traceback():
+    command = f"{sys.executable} -m vlc_cli list-plugins --json | head -n 1"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert ended.stdout == b"[\n"
+    assert b"Traceback" not in ended.stderr

@@ -20,6 +20,7 @@ def run(tmp_path, monkeypatch):
         model=SimpleNamespace(image=SimpleNamespace(use="vit"), text=SimpleNamespace(use="text-transformer")),
         objectives=[SimpleNamespace(name="clip"), SimpleNamespace(name="sigmoid")],
         train=SimpleNamespace(batch_size=64, precision="fp32"),
+        evaluate=SimpleNamespace(with_=[SimpleNamespace(name="zero-shot")]),
     )
     parameters = {"towers.image": 1_200_000, "towers.text": 300_000}
     return Run(
@@ -137,6 +138,11 @@ def test_the_end_is_a_table_and_the_next_three_commands(run, capsys):
     assert "vlc eval runs/tiny " in told
     assert "vlc train runs/tiny/recipe.yaml --resume --set train.steps=200" in told
     assert "DualEncoder.load('runs/tiny')" in told
+
+
+def test_a_run_without_evaluations_is_not_told_to_measure(run):
+    run.recipe.evaluate.with_ = []
+    assert "vlc eval" not in progress.next_commands(run, outcome(run))
 
 
 def test_an_interrupted_run_says_so_and_how_to_go_on(run, capsys):

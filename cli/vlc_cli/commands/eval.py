@@ -34,11 +34,14 @@ def evaluate(
     from vlc_cli import console
     from vlc_cli.logs import show_warnings
     from vlc_core.engine.evaluate import evaluate_run
+    from vlc_core.errors import RecipeError
     from vlc_core.plugins import plugins
 
     show_warnings()
     with console.waiting(f"evaluating {run} …"):
         results = evaluate_run(run, plugins(), names=names, sets=sets)
+    if not results:
+        raise RecipeError(f"the recipe of {run} has no evaluate.with: say what to measure by --with NAME")
     if json:
         console.say_json({name: _as_json(result) for name, result in results.items()})
         return
