@@ -3,16 +3,17 @@
 ``streaming_logsumexp`` is the one primitive; :mod:`vlc_core.contrast.targets` turns it into cross entropies.
 """
 
-from vlc_core.contrast.op import Attended, ranked_logsumexp, streaming_logsumexp, streaming_mean
+from vlc_core.contrast.op import Attended, PairSums, pair_logsumexp, streaming_logsumexp, streaming_mean
 from vlc_core.contrast.targets import batch_mean, key_losses, label_losses, pair_losses
 
 __all__ = [
     "Attended",
+    "PairSums",
     "batch_mean",
     "key_losses",
     "label_losses",
+    "pair_logsumexp",
     "pair_losses",
-    "ranked_logsumexp",
     "streaming_logsumexp",
     "streaming_mean",
 ]

@@ -41,11 +41,11 @@ class Chunks:
     low: torch.dtype
 
     @classmethod
-    def of(cls, anchors: Tensor, keys: Tensor, scale: Tensor, groups: Groups | None) -> Chunks:
+    def of(cls, anchors: Tensor, keys: Tensor, scale: Tensor | float, groups: Groups | None) -> Chunks:
         """Reads the scale, which is free on the CPU."""
         common = torch.promote_types(anchors.dtype, keys.dtype)
         low = common if common == torch.bfloat16 else torch.promote_types(common, torch.float32)
-        return cls(Similarities.of(anchors.detach(), keys.detach(), float(scale.detach()), groups), low)
+        return cls(Similarities.of(anchors, keys, float(scale), groups), low)
 
     def sums(self, *, both: bool = False, means: bool = False, keep: bool = False) -> Sums:
         """Walks over all tiles once.
@@ -56,7 +56,7 @@ class Chunks:
             keep: Keep the tiles for :meth:`gradients`, if they fit :data:`KEPT_BYTES`.
         """
         s = self.similarities
-        kept = keep and s.shape[0] * s.shape[1] * s.anchors.element_size() <= KEPT_BYTES
+        kept = keep and s.shape[0] * s.shape[1] * s.wide.itemsize <= KEPT_BYTES
         shift = _fixed_shift(s)
         found = None if shift is None else _fixed(s, shift, both=both, means=means, keep=kept)
         return _running(s, both=both, means=means, keep=kept) if found is None else found
@@ -74,17 +74,16 @@ class Chunks:
             to_keys: Whether the second is.
         """
         s, weigh = self.similarities, _Weights(found, rows, columns)
-        anchors_AD, keys_KD = s.anchors.to(self.low), s.keys.to(self.low)
-        to_anchors_AD = torch.zeros_like(s.anchors) if to_anchors else None
-        to_keys_DK = s.keys.new_zeros(s.keys.shape[::-1]) if to_keys else None
+        to_anchors_AD = s.zeros(*s.anchors.shape) if to_anchors else None
+        to_keys_DK = s.zeros(*s.keys.shape[::-1]) if to_keys else None
         kept = None if found.kept is None else iter(found.kept)
         for r, scaled_RD in s.strips():
-            anchors_DR = anchors_AD[r].T.contiguous()
+            anchors_DR = s.anchors[r].to(self.low).T.contiguous()
             for c in s.columns():
                 tile_RC = s.tile(scaled_RD, r, c) if kept is None else next(kept)
                 weight_RC = weigh(tile_RC, r, c, powers=kept is not None).to(self.low)
                 if to_anchors_AD is not None:
-                    to_anchors_AD[r] += product(weight_RC, keys_KD[c].T)
+                    to_anchors_AD[r] += product(weight_RC, s.keys[c].to(self.low).T)
                 if to_keys_DK is not None:
                     to_keys_DK[:, c] += product(anchors_DR, weight_RC.T)
         return to_anchors_AD, None if to_keys_DK is None else to_keys_DK.T.contiguous()
@@ -98,8 +97,8 @@ def _fixed_shift(s: Similarities) -> float | None:
 
 def _fixed(s: Similarities, shift: float, *, both: bool, means: bool, keep: bool) -> Sums | None:
     """The sums by one shift, or None where a sum left the range."""
-    row_A, column_K = s.anchors.new_zeros(s.shape[0]), s.anchors.new_zeros(s.shape[1])
-    mean_AD = torch.zeros_like(s.anchors) if means else None
+    row_A, column_K = s.zeros(s.shape[0]), s.zeros(s.shape[1])
+    mean_AD = s.zeros(*s.anchors.shape) if means else None
     kept: list[Tensor] | None = [] if keep else None
     for rows, scaled_RD in s.strips():
         for columns in s.columns():
@@ -109,7 +108,7 @@ def _fixed(s: Similarities, shift: float, *, both: bool, means: bool, keep: bool
             if both:
                 column_K[columns] += power_RC.sum(dim=0)
             if mean_AD is not None:
-                mean_AD[rows] += product(power_RC, s.keys[columns].T)
+                mean_AD[rows] += product(power_RC, s.keys[columns].to(s.wide).T)
             if kept is not None:
                 kept.append(power_RC)
     if not (_in_range(row_A) and (not both or _in_range(column_K))):
@@ -121,8 +120,8 @@ def _fixed(s: Similarities, shift: float, *, both: bool, means: bool, keep: bool
 
 def _running(s: Similarities, *, both: bool, means: bool, keep: bool) -> Sums:
     """The sums relative to running maxima, right at any scale."""
-    rows_A, columns_K = no_sums(s.anchors), no_sums(s.keys)
-    mean_AD = torch.zeros_like(s.anchors) if means else None
+    rows_A, columns_K = no_sums(s.shape[0], s.zeros(0)), no_sums(s.shape[1], s.zeros(0))
+    mean_AD = s.zeros(*s.anchors.shape) if means else None
     kept: list[Tensor] | None = [] if keep else None
     for rows, scaled_RD in s.strips():
         for columns in s.columns():
@@ -133,7 +132,7 @@ def _running(s: Similarities, *, both: bool, means: bool, keep: bool) -> Sums:
             if mean_AD is not None:
                 top_R = lowered(after_R)
                 mean_AD[rows] *= (before_R - top_R).exp2_()[:, None]
-                mean_AD[rows] += product((tile_RC - top_R[:, None]).exp2_(), s.keys[columns].T)
+                mean_AD[rows] += product((tile_RC - top_R[:, None]).exp2_(), s.keys[columns].to(s.wide).T)
             rows_A[rows] = after_R
             if kept is not None:
                 kept.append(tile_RC)

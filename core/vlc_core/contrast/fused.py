@@ -52,7 +52,7 @@ class Panels:
     groups: Groups | None
 
     @classmethod
-    def of(cls, anchors: Tensor, keys: Tensor, scale: Tensor, groups: Groups | None) -> Panels:
+    def of(cls, anchors: Tensor, keys: Tensor, scale: Tensor | float, groups: Groups | None) -> Panels:
         """Takes both sides in their common type."""
         common = torch.promote_types(anchors.dtype, keys.dtype)
         anchors, keys = anchors.to(common).contiguous(), keys.to(common).contiguous()
@@ -62,7 +62,9 @@ class Panels:
 
     def sums(self, *, both: bool = False, means: bool = False, keep: bool = False) -> Sums:
         """As ``chunked.sums``; nothing is ever kept, and means take a second walk."""
-        found = Sums(no_sums(self.anchors), no_sums(self.keys) if both else None)
+        found = Sums(no_sums(self.anchors.shape[0], self.bound))
+        if both:
+            found.columns = no_sums(self.keys.shape[0], self.bound)
         for rows in blocks(self.anchors.shape[0], PANEL):
             for columns in blocks(self.keys.shape[0], PANEL):
                 row_R, column_C = self._panel_sums(rows, columns, both)
@@ -172,13 +174,14 @@ def _kernels() -> ModuleType:
     return triton_kernels
 
 
-def _bound(anchors: Tensor, keys: Tensor, scale: Tensor) -> Tensor:
+def _bound(anchors: Tensor, keys: Tensor, scale: Tensor | float) -> Tensor:
     """The factor of the similarities, the fixed shift, and whether it is safe: on the device, and never read back.
 
     No logit is greater than the factor times the two longest rows. Its exponential must neither overflow in a
     sum nor, negated, fall under the least normal number, since the device rounds what lies below to zero.
     """
-    factor = scale.detach().reshape(()).to(anchors.device, torch.float32) * LOG2_E
+    given = scale.detach() if isinstance(scale, Tensor) else torch.tensor(float(scale))
+    factor = given.reshape(()).to(anchors.device, torch.float32) * LOG2_E
     longest = [x.float().norm(dim=1).amax() if x.shape[0] else factor.new_zeros(()) for x in (anchors, keys)]
     span = factor.abs() * longest[0] * longest[1]
     room = math.log2(max(2, anchors.shape[0], keys.shape[0]))

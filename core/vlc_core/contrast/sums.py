@@ -28,10 +28,9 @@ class Sums:
     kept: list[Tensor] | None = field(default=None, repr=False)
 
 
-def no_sums(side_ND: Tensor) -> Tensor:
-    """The sum of nothing for every row of one side, in the type that sums are taken in."""
-    wide = torch.promote_types(side_ND.dtype, torch.float32)
-    return side_ND.new_full((side_ND.shape[0],), -torch.inf, dtype=wide)
+def no_sums(count: int, like: Tensor) -> Tensor:
+    """The logarithms of ``count`` sums of nothing, of the device and type of ``like``."""
+    return like.new_full((count,), -torch.inf)
 
 
 def lowered(logs: Tensor) -> Tensor:

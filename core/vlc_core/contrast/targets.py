@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vlc_core.contrast.op import ranked_logsumexp, streaming_logsumexp, streaming_mean
+from vlc_core.contrast.op import pair_logsumexp, streaming_logsumexp, streaming_mean
 from vlc_core.contrast.tiles import Groups
 from vlc_core.distributed import all_sum, first_row, rank, row_counts, world
 from vlc_core.distributed import gather as gather_ranks
@@ -52,14 +52,15 @@ def pair_losses(
         Two (B,) tensors: of left anchors over right keys, and of right anchors over left keys.
     """
     place = _Place.of(left_BD, gather)
-    positive_B = _dot(left_BD, right_BD) * scale
     if share < 1.0:
+        positive_B = _dot(left_BD, right_BD) * scale
         chosen = chosen_keys(place.total, share, seed).to(left_BD.device)
         rows_B = _chosen_sums(left_BD, right_BD, scale, place, chosen)
         columns_B = _chosen_sums(right_BD, left_BD, scale, place, chosen)
     else:
         chosen = None
-        rows_B, columns_B = _both_sums(left_BD, _gathered(right_BD, place), scale, place)
+        keys_GD = _gathered(right_BD, place)
+        rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
     losses = softplus_exact(rows_B - positive_B), softplus_exact(columns_B - positive_B)
     if smoothing == 0.0:
         return losses
@@ -87,10 +88,9 @@ def label_losses(
     """
     place = _Place.of(left_BD, gather)
     keys_GD = _gathered(right_BD, place)
-    rows_B, columns_B = _both_sums(left_BD, keys_GD, scale, place)
-    positive_B = _dot(left_BD, right_BD) * scale
-    own_GD = _wide(keys_GD)[place.own]
-    drift_B = scale * _dot(left_BD, own_GD - _class_means(keys_GD, labels_B, place))
+    rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
+    own_BD = _wide(keys_GD)[place.own]
+    drift_B = scale * _dot(left_BD, own_BD - _class_means(keys_GD, labels_B, place))
     return softplus_exact(rows_B - positive_B) + drift_B, softplus_exact(columns_B - positive_B) + drift_B
 
 
@@ -172,12 +172,6 @@ class _Place(NamedTuple):
 
 def _gathered(x: Tensor, place: _Place) -> Tensor:
     return x if place.counts is None else gather_ranks(x, counts=place.counts)
-
-
-def _both_sums(left_BD: Tensor, keys_GD: Tensor, scale: Tensor | float, place: _Place) -> tuple[Tensor, Tensor]:
-    """Log-sums over all but the own key, for this rank's left rows and for its right ones."""
-    all_G = torch.arange(place.total, device=left_BD.device)
-    return ranked_logsumexp(left_BD, keys_GD, scale, place.counts, exclude=(place.own, all_G))
 
 
 def _chosen_sums(anchors_BD: Tensor, keys_BD: Tensor, scale: Tensor | float, place: _Place, chosen: Tensor) -> Tensor:

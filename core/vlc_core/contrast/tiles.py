@@ -30,25 +30,31 @@ class Similarities:
     """log₂e · scale · anchorᵢ · keyⱼ, tile by tile: logarithms to base 2, since exp2 is cheaper than exp.
 
     Attributes:
-        anchors: (A, D), in the type that sums are taken in, float32 or float64.
+        anchors: (A, D) of any floating-point type.
         keys: (K, D), likewise.
         factor: scale · log₂e.
+        wide: The type of tiles and sums, float32 or float64; half-precision rows are brought to it, without loss, a
+            block at a time.
         excluded: Which pairs are left out, or None.
     """
 
     anchors: Tensor
     keys: Tensor
     factor: float
+    wide: torch.dtype
     excluded: Excluded | None = None
 
     @classmethod
-    def of(cls, anchors_AD: Tensor, keys_KD: Tensor, scale: float, groups: Groups | None) -> Similarities:
-        """Brings half-precision rows to float32, without loss."""
-        wide = torch.promote_types(torch.promote_types(anchors_AD.dtype, keys_KD.dtype), torch.float32)
-        anchors, keys = anchors_AD.to(wide).contiguous(), keys_KD.to(wide).contiguous()
+    def of(cls, anchors: Tensor, keys: Tensor, scale: float, groups: Groups | None) -> Similarities:
+        """Finds the type, and sorts the groups if there are any."""
+        wide = torch.promote_types(torch.promote_types(anchors.dtype, keys.dtype), torch.float32)
         rows, columns = tile_shape(anchors.shape[0])
         excluded = None if groups is None else Excluded(*groups, rows=rows, columns=columns)
-        return cls(anchors, keys, scale * LOG2_E, excluded)
+        return cls(anchors.contiguous(), keys.contiguous(), scale * LOG2_E, wide, excluded)
+
+    def zeros(self, *shape: int) -> Tensor:
+        """A tensor for sums over tiles."""
+        return self.anchors.new_zeros(shape, dtype=self.wide)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,7 +64,7 @@ class Similarities:
     def strips(self) -> Iterator[tuple[slice, Tensor]]:
         """The anchors of each row of tiles, scaled."""
         for rows in blocks(self.shape[0], tile_shape(self.shape[0])[0]):
-            yield rows, self.anchors[rows] * self.factor
+            yield rows, self.anchors[rows].to(self.wide) * self.factor
 
     def columns(self) -> Iterator[slice]:
         """The keys of each column of tiles."""
@@ -66,7 +72,7 @@ class Similarities:
 
     def tile(self, scaled_RD: Tensor, rows: slice, columns: slice) -> Tensor:
         """A new (R, C) tile of base-2 logits, −∞ at excluded pairs."""
-        tile_RC = product(scaled_RD, self.keys[columns])
+        tile_RC = product(scaled_RD, self.keys[columns].to(self.wide))
         if self.excluded is not None:
             self.excluded.fill(tile_RC, rows, columns)
         return tile_RC

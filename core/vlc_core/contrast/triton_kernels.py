@@ -1,13 +1,12 @@
 """The two kernels of the CUDA path: a tile's sums, and a tile's weights. Importing this module imports Triton.
 
-Both multiply a tile of similarities and finish it in registers, so that logits never reach memory. Which of
-the two ways of ``chunked`` a tile goes, one fixed shift or maxima, follows from a bound on all logits that
-lies on the device: the host never waits for it.
+Both multiply a tile of similarities and finish it in registers, so that logits never reach memory. Which of the two
+ways of ``chunked`` a tile goes, one fixed shift or maxima, follows from a bound on all logits that lies on the device:
+the host never waits for it.
 
 Checked in Triton's interpreter (TRITON_INTERPRET=1, Triton 3.9, on a CPU) against a dense float64 reference, in float32
 and float16; the interpreter cannot multiply bfloat16. Compiled, for compute capability 9.0 and all three types, to
-tensor-core instructions without spilled registers. Not yet run on a GPU: the tile sizes are a first choice, not a
-measured one.
+tensor-core instructions in half precision. Not yet run on a GPU: the tile sizes are a first choice, not a measured one.
 
 Offsets are 32-bit: a launch covers one panel, never the whole matrix.
 

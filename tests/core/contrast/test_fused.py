@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlc_core.contrast import fused, op, streaming_logsumexp, streaming_mean
+from vlc_core.contrast import autograd, fused, op, streaming_logsumexp, streaming_mean
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
@@ -27,7 +27,8 @@ def on_the_fused_path(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"BLOCK_M": 16, "BLOCK_N": 32, "BLOCK_D": 16, "num_warps": 4, "num_stages": 2}
     monkeypatch.setattr(fused, "_tile_shape", lambda x: shape)
     monkeypatch.setattr(fused, "PANEL", 64)
-    monkeypatch.setattr(op, "_path", fused.Panels.of)
+    for module in (autograd, op):
+        monkeypatch.setattr(module, "path", lambda a, k, *rest: fused.Panels.of(a.detach(), k.detach(), *rest))
 
 
 def groups(anchors: int, keys: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,182 @@
+"""The contrast op's one autograd function: forward and backward of a walk, and what ranks exchange on the way.
+
+Shapes: A anchors, K keys, D width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from vlc_core.contrast import fused
+from vlc_core.contrast.chunked import Chunks
+from vlc_core.contrast.fused import Panels
+from vlc_core.contrast.sums import Sums
+from vlc_core.contrast.tiles import Groups, blocks
+from vlc_core.distributed import all_max, all_sum, first_row, gather_rows, rank
+
+LN_2 = math.log(2.0)
+_BLOCK = 2048
+
+
+class Wanted(NamedTuple):
+    """What a call asks for, fixed before it starts."""
+
+    both: bool
+    to_anchors: bool
+    to_keys: bool
+    to_scale: bool
+
+    @property
+    def means(self) -> bool:
+        """Whether the mean keys, formed on the way, are all that the backward pass needs."""
+        return not self.both and not self.to_keys and (self.to_anchors or self.to_scale)
+
+    @property
+    def walk(self) -> bool:
+        """Whether the backward pass visits the tiles again."""
+        return not self.means and (self.to_anchors or self.to_keys or self.to_scale)
+
+
+def differentiable_sums(
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    *,
+    both: bool,
+    exclude: Groups | None,
+    counts: Sequence[int] | None = None,
+    own: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Natural log-sums of rows and of this rank's columns, and the own logits; empty where they were not asked for."""
+    scale = scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=anchors.device)
+    needed = (torch.is_grad_enabled() and t.requires_grad for t in (anchors, keys, scale))
+    rows, columns, positives = _LogSumExp.apply(anchors, keys, scale, Wanted(both, *needed), exclude, counts, own)
+    return rows, columns, positives
+
+
+def path(anchors: Tensor, keys: Tensor, scale: Tensor | float, exclude: Groups | None) -> Chunks | Panels:
+    """The walk that suits the device and the type."""
+    double = torch.float64 in (anchors.dtype, keys.dtype)
+    if anchors.is_cuda and not double and fused.available():
+        return Panels.of(anchors.detach(), keys.detach(), scale, exclude)
+    return Chunks.of(anchors.detach(), keys.detach(), scale, exclude)
+
+
+def without_autocast(x: Tensor) -> torch.autocast:
+    """Autocast would round what must not be rounded."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchors: Tensor,
+        keys: Tensor,
+        scale: Tensor,
+        wanted: Wanted,
+        exclude: Groups | None,
+        counts: Sequence[int] | None,
+        own: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        with without_autocast(anchors):
+            found = path(anchors, keys, scale, exclude).sums(both=wanted.both, means=wanted.means, keep=wanted.walk)
+        columns_K = found.rows.new_empty(0) if found.columns is None else found.columns
+        if counts is not None:
+            columns_K = found.columns = _summed_over_ranks(columns_K)
+        own_A = found.rows.new_empty(0) if own is None else _own_similarities(anchors, keys, own, found.rows) * scale
+        groups = (None, None) if exclude is None else exclude
+        sums = (found.rows, found.columns, found.means, *(found.kept or ()))
+        ctx.save_for_backward(anchors, keys, scale, *groups, own, *sums)
+        ctx.wanted, ctx.counts, ctx.shift = wanted, counts, found.shift
+        return found.rows * LN_2, _of_this_rank(columns_K, counts) * LN_2, own_A.to(found.rows.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, rows: Tensor, columns: Tensor, own_gradient: Tensor) -> tuple[Tensor | None, ...]:
+        anchors, keys, scale, anchor_group, key_group, own, row_sums, column_sums, means, *kept = ctx.saved_tensors
+        wanted: Wanted = ctx.wanted
+        exclude = None if anchor_group is None else (anchor_group, key_group)
+        column_gradient = None
+        if wanted.both:
+            column_gradient = columns if ctx.counts is None else gather_rows(columns, ctx.counts)
+        with without_autocast(anchors):
+            if wanted.means:
+                to_anchors, to_keys = rows[:, None] * means, None
+            else:
+                to_anchors, to_keys = path(anchors, keys, scale, exclude).gradients(
+                    Sums(row_sums, column_sums, None, ctx.shift, kept or None),
+                    rows,
+                    column_gradient,
+                    to_anchors=wanted.to_anchors or not wanted.to_keys,
+                    to_keys=wanted.to_keys,
+                )
+            if own is not None:
+                _add_own(to_anchors, to_keys, anchors, keys, own, own_gradient)
+        return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None, None
+
+
+def _own_similarities(anchors: Tensor, keys: Tensor, own: Tensor, like: Tensor) -> Tensor:
+    """anchorᵢ · its own key, (A,), a block at a time, as there is no room for a copy of all."""
+    similarity_A = torch.empty_like(like)
+    for rows in blocks(anchors.shape[0], _BLOCK):
+        similarity_A[rows] = (anchors[rows].to(like.dtype) * keys[own[rows]].to(like.dtype)).sum(dim=1)
+    return similarity_A
+
+
+def _add_own(
+    to_anchors: Tensor | None, to_keys: Tensor | None, anchors: Tensor, keys: Tensor, own: Tensor, gradient: Tensor
+) -> None:
+    """Adds the gradient that comes through the own logits."""
+    for rows in blocks(anchors.shape[0], _BLOCK):
+        gradient_R1 = gradient[rows, None]
+        if to_anchors is not None:
+            to_anchors[rows].addcmul_(gradient_R1, keys[own[rows]].to(gradient.dtype))
+        if to_keys is not None:
+            to_keys.index_add_(0, own[rows], gradient_R1 * anchors[rows].to(gradient.dtype))
+
+
+def _scaled(
+    to_anchors: Tensor | None,
+    to_keys: Tensor | None,
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor,
+    wanted: Wanted,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """From gradients with respect to scale · rows to those with respect to rows and scale.
+
+    The loss depends on the scale only through scale · anchor, so its derivative is Σ anchor · gradient.
+    """
+    to_scale = None
+    if wanted.to_scale:
+        gradient, side = (to_keys, keys) if to_anchors is None else (to_anchors, anchors)
+        assert gradient is not None
+        to_scale = torch.dot(gradient.flatten(), side.to(gradient.dtype).flatten())
+        to_scale = to_scale.to(scale.dtype).reshape(scale.shape)
+    factor = scale.reshape(()).to(anchors.device)
+    return (
+        to_anchors.mul_(factor).to(anchors.dtype) if to_anchors is not None and wanted.to_anchors else None,
+        to_keys.mul_(factor).to(keys.dtype) if to_keys is not None and wanted.to_keys else None,
+        to_scale,
+    )
+
+
+def _summed_over_ranks(logs_K: Tensor) -> Tensor:
+    """log₂ Σ 2^x over the ranks: two all-reduces of K numbers, whatever the values."""
+    top_K = all_max(logs_K)
+    top_K = top_K.masked_fill(top_K == -torch.inf, 0.0)
+    return all_sum((logs_K - top_K).exp2_()).log2_() + top_K
+
+
+def _of_this_rank(columns_K: Tensor, counts: Sequence[int] | None) -> Tensor:
+    if counts is None:
+        return columns_K
+    first = first_row(counts)
+    return columns_K[first : first + counts[rank()]]
