@@ -35,6 +35,7 @@ def vlc_register(registry: Registrar) -> None:
         f"{HERE}.pretrained.image:TransformersImage",
         summary="Any image model of the transformers library, from a configuration, a folder or the hub",
     )
+    registry.image_encoder("timm", f"{HERE}.pretrained.timm:TimmImage", summary="Any image model of timm")
     registry.text_encoder(
         "transformers",
         f"{HERE}.pretrained.text:TransformersText",

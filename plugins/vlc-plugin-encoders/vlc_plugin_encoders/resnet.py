@@ -98,6 +98,10 @@ class ResNet(ImageEncoder):
         self.blocks = nn.ModuleList(blocks)
         self.width = before
 
+    def layer_names(self) -> list[list[str]]:
+        """The stem, then the residual blocks."""
+        return [["stem"], *([f"blocks.{number}"] for number in range(len(self.blocks)))]
+
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are the positions of the last map, row by row."""
         x_NCHW = F.relu(self.stem(pixels), inplace=True)

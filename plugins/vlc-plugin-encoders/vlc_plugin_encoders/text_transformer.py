@@ -5,6 +5,8 @@ Shapes: N texts, L tokens, W width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
 from vlc_plugin_encoders.rows import Rows, pack
-from vlc_plugin_encoders.transformer import Activation, Block, heads_for, run
+from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -100,6 +102,16 @@ class TextTransformer(TextEncoder):
         if not self.returns_tokens:
             return Encoded(summary_NW)
         return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
+
+    def layer_names(self) -> list[list[str]]:
+        """The table of tokens and the positions, then the blocks."""
+        return [["token_embed", "positions"], *block_names(self.blocks)]
+
+    def load_pretrained(self, path: Path) -> Mapping[str, Tensor]:
+        """Loads a run's tower, this encoder's own state, or the text tower of a CLIP of the transformers library."""
+        from vlc_plugin_encoders.weights import start  # it imports this module
+
+        return start.text(self, path) if start.is_clip(path) else super().load_pretrained(path)
 
     def _embed(self, tokens_NL: Tensor, rows: Rows) -> Tensor:
         if rows.places is None:

@@ -152,6 +152,11 @@ class Block(nn.Module):
             nn.init.zeros_(layer.bias)
 
 
+def block_names(blocks: nn.ModuleList) -> list[list[str]]:
+    """A group of each block, for ``Encoder.layer_names``."""
+    return [[f"blocks.{number}"] for number in range(len(blocks))]
+
+
 def run(blocks: nn.ModuleList, x_TW: Tensor, rows: Rows, query_N: Tensor | None, *, recompute: bool) -> Tensor:
     """The tokens after all ``blocks``; the last one computes ``query_N`` alone, if given.
 

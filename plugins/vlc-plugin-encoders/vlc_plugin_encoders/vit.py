@@ -5,6 +5,8 @@ Shapes: N images, C = 3 channels, G patches a side, P pixels a side of a patch, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
 from vlc_plugin_encoders.rows import Rows
-from vlc_plugin_encoders.transformer import Activation, Block, heads_for, run
+from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -106,6 +108,18 @@ class VisionTransformer(ImageEncoder):
         x_NLW = rows.spread(x_TW)
         summary_NW = x_NLW.mean(dim=1) if self.pool == "mean" else x_NLW[:, 0]
         return Encoded(summary_NW, x_NLW if self.returns_tokens else None)
+
+    def layer_names(self) -> list[list[str]]:
+        """The patch layer and all that is added to it, then the blocks."""
+        first = ["patch_embed", "positions", *(["summary_token"] if self.summary_token is not None else [])]
+        first += ["pre_norm"] if self.pre_norm is not None else []
+        return [first, *block_names(self.blocks)]
+
+    def load_pretrained(self, path: Path) -> Mapping[str, Tensor]:
+        """Loads a run's tower, this encoder's own state, or the image tower of a CLIP of the transformers library."""
+        from vlc_plugin_encoders.weights import start  # it imports this module
+
+        return start.image(self, path) if start.is_clip(path) else super().load_pretrained(path)
 
     def _embed(self, pixels: Tensor) -> Tensor:
         patches_NLP = patches(pixels, self.patch)

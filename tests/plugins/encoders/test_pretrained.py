@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from vlc_core.interfaces.encoder import Vocabulary
 from vlc_core.testing.encoders import check_image_encoder, check_text_encoder, texts
 from vlc_plugin_encoders.pretrained.image import TransformersImage
 from vlc_plugin_encoders.pretrained.text import TransformersText
+from vlc_plugin_encoders.pretrained.timm import TimmImage
 from vlc_plugin_encoders.tokenizers.library import TransformersTokenizer
 
 transformers = pytest.importorskip("transformers")
@@ -193,3 +197,27 @@ def test_a_models_own_tokenizer(tmp_path: Path) -> None:
     assert tokenizer.vocabulary == (8, 0, 2, 3, 4, 1)
     assert tokenizer.encode(["A dogs cat"], 9).ids[0].tolist() == peer("A dogs cat")["input_ids"]
     assert tokenizer.encode(["[PAD] dog"], 9).ids[0, 1] != 0
+
+
+@pytest.mark.parametrize(
+    ("library", "make"),
+    [
+        ("timm", lambda: TimmImage(name="test_vit")),
+        ("transformers", lambda: TransformersImage(config={"model_type": "vit"})),
+    ],
+)
+def test_a_library_that_is_not_there_is_named_with_its_command(
+    monkeypatch: pytest.MonkeyPatch, library: str, make: Callable[[], object]
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(RecipeError, match=rf"{library} .*pip install \"vlc-plugin-encoders\[{library}\]\""):
+        make()
+
+
+def test_importing_the_encoders_imports_neither_library() -> None:
+    program = (
+        "import sys, vlc_plugin_encoders.pretrained.image, vlc_plugin_encoders.pretrained.text, "
+        "vlc_plugin_encoders.pretrained.timm, vlc_plugin_encoders.tokenizers.library; "
+        "sys.exit(len({'transformers', 'timm'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,105 @@
+"""Image models of timm.
+
+Shapes: N images, L tokens, W width.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from vlc_core.errors import DataError, RecipeError
+from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+
+
+@final
+class TimmImage(ImageEncoder):
+    """Any model of timm, by its name there, with its own pooling and the colours that it was trained with."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        pretrained: bool = False,
+        size: Annotated[int, Field(gt=0)] | None = None,
+    ) -> None:
+        """Makes the model.
+
+        Args:
+            name: What timm calls it, such as ``vit_small_patch16_224``.
+            pretrained: Whether to fetch its weights.
+            size: Side of the image in pixels; by default the model's own.
+
+        Raises:
+            RecipeError: timm is not installed, does not load on this machine, or has no such model.
+            DataError: The weights cannot be fetched.
+        """
+        super().__init__()
+        library = timm()
+        self.model = create(library, name, pretrained, size)
+        settings = self.model.pretrained_cfg
+        self.size = size or int(settings["input_size"][-1])
+        self.mean, self.std = tuple(settings["mean"]), tuple(settings["std"])
+        self.channels_last = bool(getattr(self.model, "output_fmt", "") == "NHWC")
+        self.width = self._probe(name)
+
+    def forward(self, pixels: Tensor) -> Encoded:
+        """Encodes normalised ``pixels`` (N, 3, size, size); tokens are what timm calls the features."""
+        x = self.model.forward_features(pixels)
+        summary_NW: Tensor = self.model.forward_head(x, pre_logits=True).flatten(1)
+        if not self.returns_tokens:
+            return Encoded(summary_NW)
+        if x.ndim == 4:
+            x = x.flatten(1, 2) if self.channels_last else x.flatten(2).transpose(1, 2)
+        # A head that ends in a layer of its own makes the summary wider than the features: they are no tokens then.
+        return Encoded(summary_NW, x if x.shape[-1] == summary_NW.shape[1] else None)
+
+    @torch.no_grad()
+    def _probe(self, name: str) -> int:
+        self.eval()
+        try:
+            out = self(torch.zeros(1, 3, self.size, self.size))
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise RecipeError(
+                f"timm's {name} cannot encode an image of {self.size} pixels a side ({error}); choose another size."
+            ) from error
+        self.train()
+        return int(out.summary.shape[1])
+
+
+def timm() -> Any:
+    """The library.
+
+    Raises:
+        RecipeError: It cannot be imported; without torchvision's compiled operators it fails in ways of its own.
+    """
+    try:
+        import timm as library
+    except Exception as error:  # its imports fail with RuntimeError and AttributeError too
+        raise RecipeError(
+            f"timm cannot be imported ({type(error).__name__}: {error}); install it with: "
+            'pip install "vlc-plugin-encoders[timm]", and with it the torchvision that belongs to your torch.'
+        ) from error
+    return library
+
+
+def create(library: Any, name: str, pretrained: bool, size: int | None) -> Any:
+    """timm's model without a classifier.
+
+    Raises:
+        RecipeError: There is no such model, or it has one size only.
+        DataError: Its weights cannot be fetched.
+    """
+    if not library.is_model(name):
+        near = ", ".join(library.list_models(f"*{name.split('_')[0]}*")[:3]) or "see timm.list_models()"
+        raise RecipeError(f"timm has no model {name!r}; similar names: {near}.")
+    options = {} if size is None else {"img_size": size}
+    try:
+        return library.create_model(name, pretrained=pretrained, num_classes=0, **options)
+    except TypeError:  # convolutional models take images of any size and no such option
+        return library.create_model(name, pretrained=pretrained, num_classes=0)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"timm cannot make {name}: {str(error).splitlines()[0]}.") from error
