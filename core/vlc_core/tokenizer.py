@@ -85,9 +85,7 @@ class Tokenizer:
             )
         encodings = self._backend.encode_batch_fast([clean(text) for text in texts], add_special_tokens=False)
         rows = [encoding.ids for encoding in encodings]
-        cut = sum(
-            len(row) > room or len(text) > MAX_CHARACTERS for row, text in zip(rows, texts, strict=True)
-        )
+        cut = sum(len(row) > room or len(text) > MAX_CHARACTERS for row, text in zip(rows, texts, strict=True))
         return self._pad([before + row[:room] + after for row in rows], truncated=cut)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -100,6 +98,10 @@ class Tokenizer:
         """The piece of text behind id ``number``, as the tokenizer writes it; None beyond its table."""
         piece: str | None = self._backend.id_to_token(number)
         return piece
+
+    def to_json(self) -> str:
+        """The content of its ``tokenizer.json``."""
+        return str(self._backend.to_str())
 
     def save(self, folder: str | Path) -> None:
         """Writes ``tokenizer.json`` and ``special_ids.json`` into ``folder``, which is made if need be.
@@ -151,9 +153,7 @@ class Tokenizer:
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         mask_NL = np.arange(lengths.max(initial=1)) < lengths[:, None]
         ids_NL = np.full(mask_NL.shape, pad, dtype=np.int64)
-        ids_NL[mask_NL] = np.fromiter(
-            (i for row in rows for i in row), dtype=np.int64, count=int(lengths.sum())
-        )
+        ids_NL[mask_NL] = np.fromiter((i for row in rows for i in row), dtype=np.int64, count=int(lengths.sum()))
         return Tokens(torch.from_numpy(ids_NL), torch.from_numpy(mask_NL), truncated)
 
 
@@ -194,9 +194,7 @@ def _restore(backend: str, vocabulary: tuple[int, ...]) -> Tokenizer:
 
 def _check_ids(vocabulary: Vocabulary, size: int) -> None:
     if vocabulary.size < size:
-        raise DataError(
-            f"The tokenizer has {size} ids but its vocabulary says {vocabulary.size}; save it again."
-        )
+        raise DataError(f"The tokenizer has {size} ids but its vocabulary says {vocabulary.size}; save it again.")
     for name, number in vocabulary._asdict().items():
         if name != "size" and number is not None and not 0 <= number < vocabulary.size:
             raise DataError(f"The tokenizer's {name} id {number} lies outside its {vocabulary.size} ids.")

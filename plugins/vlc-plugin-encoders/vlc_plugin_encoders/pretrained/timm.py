@@ -5,6 +5,7 @@ Shapes: N images, L tokens, W width.
 
 from __future__ import annotations
 
+import importlib
 from typing import Annotated, Any, final
 
 import torch
@@ -77,13 +78,12 @@ def timm() -> Any:
         RecipeError: It cannot be imported; without torchvision's compiled operators it fails in ways of its own.
     """
     try:
-        import timm as library
+        return importlib.import_module("timm")
     except Exception as error:  # its imports fail with RuntimeError and AttributeError too
         raise RecipeError(
             f"timm cannot be imported ({type(error).__name__}: {error}); install it with: "
             'pip install "vlc-plugin-encoders[timm]", and with it the torchvision that belongs to your torch.'
         ) from error
-    return library
 
 
 def create(library: Any, name: str, pretrained: bool, size: int | None) -> Any:

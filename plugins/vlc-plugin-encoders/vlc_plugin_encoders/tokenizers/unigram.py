@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Annotated, final
 
 from pydantic import Field
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from vlc_core.interfaces.tokenizer import TokenizerSource
 from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.tokenizers.training import SPECIAL_TOKENS, UNKNOWN, train
+
+STEP = 1e-4  # between the scores of characters that the trainer adds
+DIGITS = 4  # of a score: far above the noise of a sum in another order, far below what decides a split
 
 
 @final
@@ -31,9 +37,6 @@ class UnigramTokenizer(TokenizerSource):
 
     def make(self, captions: Callable[[], Iterable[str]]) -> Tokenizer:
         """Learns the pieces from ``captions()``."""
-        from tokenizers import Tokenizer as Backend
-        from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
-
         backend = Backend(models.Unigram())
         steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if self.lowercase else [])]
         backend.normalizer = normalizers.Sequence(steps)
@@ -45,4 +48,22 @@ class UnigramTokenizer(TokenizerSource):
         trainer = trainers.UnigramTrainer(
             vocab_size=self.size, special_tokens=list(SPECIAL_TOKENS), unk_token=UNKNOWN, show_progress=False
         )
-        return train(backend, trainer, captions)
+        trained = train(backend, trainer, captions)
+        return Tokenizer(settled(trained.to_json()), trained.vocabulary)
+
+
+def settled(trained: str) -> Backend:
+    """The tokenizer of a ``tokenizer.json`` with its pieces in an order and with scores that depend on the data alone.
+
+    The library's trainer walks over hash tables whose order differs from process to process. The pieces that it finds
+    come out the same, but their scores differ in the last digits, pieces of equal score change places, and characters
+    that it must add to spell every word get the lowest score plus 0.0001 times their place in such a walk.
+    """
+    table = json.loads(trained)
+    special, pieces = (table["model"]["vocab"][part] for part in (slice(0, 5), slice(5, None)))
+    lowest = min((score for _, score in pieces), default=0.0)
+    window = STEP * sum(len(piece) == 1 for piece, _ in pieces)
+    added = {piece for piece, score in pieces if len(piece) == 1 and score < lowest + window}
+    scored = [(piece, round(lowest if piece in added else score, DIGITS)) for piece, score in pieces]
+    table["model"]["vocab"] = special + sorted(scored, key=lambda entry: (-entry[1], entry[0]))
+    return Backend.from_str(json.dumps(table))
