@@ -27,9 +27,9 @@ demo: $(VENV)/installed
 	$(BIN)/vlc train recipes/quickstart.yaml --set output=runs/demo
 	$(BIN)/vlc eval runs/demo
 
-# Workers take whole groups of tests: those that look at the same trained run share it.
+# A worker takes whole files: tests that look at the same trained run share it.
 test: $(VENV)/installed-tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist loadfile
 
 check: $(VENV)/installed-check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

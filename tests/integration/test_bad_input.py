@@ -13,8 +13,6 @@ from PIL import Image
 
 from vlc_cli.main import run
 
-pytestmark = pytest.mark.xdist_group("bad-input")
-
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):

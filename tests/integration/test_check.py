@@ -8,8 +8,6 @@ import pytest
 
 from vlc_cli.main import run
 
-pytestmark = pytest.mark.xdist_group("bad-input")
-
 
 @pytest.fixture
 def checked(tmp_path, monkeypatch, tiny, capsys):

@@ -8,8 +8,6 @@ import json
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.xdist_group("data")
-
 COLOURS = ["red", "green", "blue", "white", "black", "gold", "navy", "pink"]
 IMAGES = 40
 BROKEN = {3: "broken.png", 11: "missing.png"}

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.xdist_group("parallel"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 STEPS = 20
 TOLERANCE = 1e-4

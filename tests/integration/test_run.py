@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.xdist_group("trained")
-
 
 def test_a_run_says_what_it_does_and_complains_of_nothing(trained):
     _, ended = trained
