@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vlc_core.contrast.products import product
 from vlc_core.contrast.sums import Sums, lowered, no_sums, raised
 from vlc_core.contrast.tiles import Groups, Similarities
+from vlc_core.products import product
 
 KEPT_BYTES = 64 << 20  # 4096² of float32
 _TOP = 126.0  # exponents of float32 end at 127

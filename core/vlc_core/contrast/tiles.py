@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vlc_core.contrast.products import product
+from vlc_core.products import product
 
 LOG2_E = math.log2(math.e)
 TILE_ROWS = 512

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vlc_core.errors import RecipeError
+from vlc_core.products import Linear, linear
 from vlc_plugin_encoders.rows import Rows
 
 Activation = Literal["gelu", "quick_gelu"]
@@ -48,7 +49,7 @@ class Attention(nn.Module):
         self.causal = causal
         self.qkv_weight = nn.Parameter(torch.empty(3 * width, width))
         self.qkv_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out = nn.Linear(width, width)
+        self.out = Linear(width, width)
 
     def forward(self, x_TW: Tensor, rows: Rows, query_NW: Tensor | None) -> Tensor:
         """Attends from every token, or from one per item, ``query_NW``, to all tokens: (T, W) or (N, W)."""
@@ -66,10 +67,10 @@ class Attention(nn.Module):
 
     def _project(self, x_TW: Tensor, rows: Rows, query_NW: Tensor | None) -> tuple[Tensor, ...]:
         if query_NW is None:
-            return self._heads(rows.spread(F.linear(x_TW, self.qkv_weight, self.qkv_bias)), 3)
+            return self._heads(rows.spread(linear(x_TW, self.qkv_weight, self.qkv_bias)), 3)
         width = x_TW.shape[-1]
-        query = F.linear(query_NW, self.qkv_weight[:width], self.qkv_bias[:width])
-        both = F.linear(x_TW, self.qkv_weight[width:], self.qkv_bias[width:])
+        query = linear(query_NW, self.qkv_weight[:width], self.qkv_bias[:width])
+        both = linear(x_TW, self.qkv_weight[width:], self.qkv_bias[width:])
         return *self._heads(query.unsqueeze(1), 1), *self._heads(rows.spread(both), 2)
 
     def _heads(self, x_NLC: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -84,8 +85,8 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: int, *, activation: Activation) -> None:
         super().__init__()
         self.activation = activation
-        self.up = nn.Linear(width, hidden)
-        self.down = nn.Linear(hidden, width)
+        self.up = Linear(width, hidden)
+        self.down = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (…, W) to (…, W)."""

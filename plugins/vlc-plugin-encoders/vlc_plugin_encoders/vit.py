@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_core.products import Linear
 from vlc_plugin_encoders.rows import Rows
 from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
 
@@ -74,7 +75,7 @@ class VisionTransformer(ImageEncoder):
         self.patch_dropout, self.recompute = patch_dropout, recompute
         self.grid = size // patch
         heads = heads_for(width, heads)
-        self.patch_embed = nn.Linear(3 * patch * patch, width, bias=not pre_norm)
+        self.patch_embed = Linear(3 * patch * patch, width, bias=not pre_norm)
         self.summary_token = nn.Parameter(torch.empty(width)) if pool == "token" else None
         self.positions = nn.Parameter(torch.empty(self.grid**2 + (pool == "token"), width))
         self.pre_norm = nn.LayerNorm(width) if pre_norm else None

@@ -1,0 +1,54 @@
+"""The linear layer against torch's own, in float64 where it can be, gradients included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vlc_core.products import Linear, linear, product
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_is_torchs(shape: tuple[int, ...], bias: bool) -> None:
+    torch.manual_seed(0)
+    leaves = [torch.randn(*shape, 7), torch.randn(6, 7), torch.randn(6) if bias else None]
+    weights = torch.randn(*shape, 6)
+    ours, theirs = ([x.clone().requires_grad_() if x is not None else None for x in leaves] for _ in range(2))
+    found = linear(*ours)  # type: ignore[arg-type]
+    expected = F.linear(*(x.double() if x is not None else None for x in theirs))  # type: ignore[arg-type]
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+    for own, other in zip(ours, theirs, strict=True):
+        if own is not None and other is not None:
+            torch.testing.assert_close(own.grad, other.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_only_where_wanted() -> None:
+    x, weight, bias = torch.randn(3, 4), torch.randn(5, 4, requires_grad=True), torch.randn(5)
+    linear(x, weight, bias).sum().backward()
+    assert x.grad is None
+    assert bias.grad is None
+    assert weight.grad is not None
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_empty_batches_and_other_types(rows: int) -> None:
+    for dtype in (torch.float64, torch.bfloat16, torch.float32):
+        layer = Linear(4, 5).to(dtype)
+        x = torch.randn(rows, 4, dtype=dtype)
+        torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def test_autocast_rules() -> None:
+    layer = Linear(8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(2, 8)).dtype == torch.bfloat16
+
+
+def test_product_of_transposed_views() -> None:
+    left, right = torch.randn(6, 5), torch.randn(5, 7)
+    torch.testing.assert_close(product(left, right.T), left @ right, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(product(left.T, torch.randn(3, 6)).shape, torch.Size([5, 3]))
