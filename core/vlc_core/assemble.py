@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import nn
 
 from vlc_core import options
-from vlc_core.errors import DataError, RecipeError, StorageError
+from vlc_core.depth import freeze
+from vlc_core.errors import DataError, RecipeError
+from vlc_core.heads import make_head, shared_width
 from vlc_core.interfaces.encoder import Encoder, ImageEncoder, TextEncoder
 from vlc_core.interfaces.evaluator import Evaluator
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective
@@ -26,6 +25,7 @@ from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_spa
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Model, Recipe, Use
 from vlc_core.registry import Registry
+from vlc_core.start import Where, tokenizer_home
 from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
 from vlc_core.towers import ImageTower, TextTower, Towers
@@ -59,8 +59,10 @@ class Data:
                     continue  # it is counted when training draws it
 
 
-def build_data(recipe: Recipe, registry: Registry) -> Data:
+def build_data(recipe: Recipe, registry: Registry, where: Where = str) -> Data:
     """Opens the recipe's sources.
+
+    Here and below, ``where`` gives a key of the recipe as messages call it, with its file and line.
 
     Raises:
         DataError: A source is missing or empty.
@@ -68,7 +70,7 @@ def build_data(recipe: Recipe, registry: Registry) -> Data:
     opened = [
         TrainingSource(
             spec.name,
-            options.build(registry, "dataset", spec, where=f"data.train.{spec.name}"),
+            options.build(registry, "dataset", spec, where=where(f"data.train.{spec.name}")),
             CLASS_NAME if spec.prompts is None else options.templates(registry, spec.prompts),
         )
         for spec in recipe.data.train
@@ -78,45 +80,76 @@ def build_data(recipe: Recipe, registry: Registry) -> Data:
             raise DataError(f"the source {source.name!r} of data.train holds no sample: check its options")
     sources, classes = share_label_space(opened)
     plain = [Source(source.name, source.dataset) for source in sources]
-    sampler: Sampler = options.build(registry, "sampler", recipe.data.sampler, plain, recipe.seed)
-    transform: Transform = options.build(registry, "transform", recipe.data.transform)
+    sampler: Sampler = options.build(
+        registry, "sampler", recipe.data.sampler, plain, recipe.seed, where=where("data.sampler")
+    )
+    transform: Transform = options.build(registry, "transform", recipe.data.transform, where=where("data.transform"))
     return Data(sources, classes, sampler, transform)
 
 
-def build_tokenizer(model: Model, registry: Registry, captions: Callable[[], Iterable[str]]) -> Tokenizer:
-    """The tokenizer that the recipe names, or else the text encoder's own choice."""
+def build_tokenizer(
+    model: Model, registry: Registry, captions: Callable[[], Iterable[str]], where: Where = str
+) -> Tokenizer:
+    """The tokenizer of the weights that the text tower starts from, or the recipe's, or the encoder's own choice.
+
+    Raises:
+        RecipeError: The recipe names another one than the run that it starts from has.
+    """
+    home = tokenizer_home(model, where)
+    if home is not None:
+        return Tokenizer.load(home)
     spec = model.tokenizer
     if spec is None:
         encoder: type[TextEncoder] = registry.find("text_encoder", model.text.use).load()
         spec = Use(use=encoder.default_tokenizer)
-    tokenizer: Tokenizer = options.build(registry, "tokenizer", spec).make(captions)
+    tokenizer: Tokenizer = options.build(registry, "tokenizer", spec, where=where("model.tokenizer")).make(captions)
     return tokenizer
 
 
-def build_towers(model: Model, registry: Registry, tokenizer: Tokenizer) -> Towers:
-    """Both towers and the temperature, freshly initialised from torch's generator."""
-    image: ImageEncoder = options.build(registry, "image_encoder", model.image)
-    text: TextEncoder = options.build(registry, "text_encoder", model.text, tokenizer.vocabulary)
+def build_towers(model: Model, registry: Registry, tokenizer: Tokenizer, where: Where = str) -> Towers:
+    """Both towers and the temperature, freshly initialised from torch's generator; what is frozen is marked.
+
+    Raises:
+        RecipeError: An encoder refuses its options, or does not fit its head or ``freeze``.
+    """
+    image: ImageEncoder = options.build(registry, "image_encoder", model.image, where=where("model.image"))
+    text: TextEncoder = options.build(
+        registry, "text_encoder", model.text, tokenizer.vocabulary, where=where("model.text")
+    )
+    size = shared_width(model, image.width, text.width)
     temperature = Temperature(**model.temperature.model_dump())
-    return Towers(ImageTower(image, model.embed_dim), TextTower(text, model.embed_dim), temperature)
+    heads = [
+        make_head(spec.head, encoder.width, size, where(f"model.{side}.head"))
+        for side, spec, encoder in (("image", model.image, image), ("text", model.text, text))
+    ]
+    towers = Towers(ImageTower(image, size, heads[0]), TextTower(text, size, heads[1]), temperature)
+    for side, spec, tower in (("image", model.image, towers.image), ("text", model.text, towers.text)):
+        try:
+            freeze(tower, spec.freeze)
+        except RecipeError as error:
+            raise RecipeError(f"{where(f'model.{side}.freeze')}: {error}") from error
+    return towers
 
 
 def build_pretrainer(
-    recipe: Recipe, registry: Registry, towers: Towers, tokenizer: Tokenizer, data: Data
+    recipe: Recipe, registry: Registry, towers: Towers, tokenizer: Tokenizer, data: Data, where: Where = str
 ) -> Pretrainer:
     """The module to train.
 
     Raises:
-        RecipeError: An objective needs what the encoders or the data do not give.
+        RecipeError: An objective needs what the encoders or the data do not give, or both towers are frozen.
     """
+    if not any(p.requires_grad for tower in (towers.image, towers.text) for p in tower.parameters()):
+        raise RecipeError(f"{where('model.text.freeze')}: both towers are frozen as a whole, so there is none to train")
     image, text = towers.image.encoder, towers.text.encoder
-    info = ModelInfo(recipe.model.embed_dim, image.width, text.width, tokenizer.vocabulary, data.classes)
+    info = ModelInfo(towers.image.embed_dim, image.width, text.width, tokenizer.vocabulary, data.classes)
     objectives: dict[str, Objective] = {}
     needs: dict[str, Needs] = {}
     for spec in recipe.objectives:
-        objectives[spec.name] = options.build(registry, "objective", spec, info)
+        at = where(f"objectives.{spec.name}")
+        objectives[spec.name] = options.build(registry, "objective", spec, info, where=at)
         needs[spec.name] = type(objectives[spec.name]).requires(spec.options)
-        _check_needs(spec.name, needs[spec.name], data)
+        _check_needs(at, needs[spec.name], data)
     merged = reduce(Needs.merge, needs.values())
     _offer_tokens(image, merged.image_tokens)
     _offer_tokens(text, merged.text_tokens)
@@ -161,9 +194,12 @@ def build_loader(
     )
 
 
-def build_evaluators(recipe: Recipe, registry: Registry) -> dict[str, Evaluator]:
+def build_evaluators(recipe: Recipe, registry: Registry, where: Where = str) -> dict[str, Evaluator]:
     """The recipe's evaluators by name; their data is opened."""
-    return {spec.name: options.build(registry, "evaluator", spec) for spec in recipe.evaluate.with_}
+    return {
+        spec.name: options.build(registry, "evaluator", spec, where=where(f"evaluate.with.{spec.name}"))
+        for spec in recipe.evaluate.with_
+    }
 
 
 def total_steps(recipe: Recipe, epoch: int) -> int:
@@ -174,53 +210,21 @@ def total_steps(recipe: Recipe, epoch: int) -> int:
     return max(1, round(recipe.train.epochs * epoch / recipe.train.batch_size))
 
 
-WEIGHTS = "weights.safetensors"
-MODEL = "model.json"
-
-
-def model_files(model: Model, towers: dict[str, Tensor], tokenizer: Tokenizer, folder: Path) -> dict[str, bytes]:
-    """The files of a ``model/`` folder, by name: weights, the recipe's model section, the tokenizer."""
-    tokenizer.save(folder)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    return {**files, WEIGHTS: save(towers), MODEL: model.model_dump_json(indent=2).encode()}
-
-
-def load_towers(path: Path) -> tuple[Towers, Tokenizer]:
-    """Reads a run's model from its folder, or from the ``model`` folder itself.
-
-    Raises:
-        StorageError: There is none, or its files do not fit together.
-    """
-    from vlc_core.plugins import plugins
-
-    folder = path if (path / MODEL).is_file() else path / "model"
-    if not (folder / MODEL).is_file():
-        raise StorageError(f"{path} holds no model: give a run folder (with model/ in it), or its model folder")
-    try:
-        model = Model.model_validate_json((folder / MODEL).read_bytes())
-        tokenizer = Tokenizer.load(folder)
-        towers = build_towers(model, plugins().registry, tokenizer)
-        _offer_tokens(towers.image.encoder, False)
-        _offer_tokens(towers.text.encoder, False)
-        towers.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise StorageError(f"the model in {folder} cannot be loaded: {error}") from error
-    return towers, tokenizer
-
-
-def parameter_counts(module: nn.Module) -> dict[str, int]:
-    """Parameters by part: each tower, the temperature, and each objective that has any."""
+def parameter_counts(module: nn.Module, *, trained: bool = False) -> dict[str, int]:
+    """Parameters by part: each tower, the temperature, and each objective that has any; or the ``trained`` ones."""
     counts: dict[str, int] = {}
     for name, parameter in module.named_parameters():
+        if trained and not parameter.requires_grad:
+            continue
         part = ".".join(name.split(".")[:2])
         size: int = getattr(parameter, "ds_numel", parameter.numel())
         counts[part] = counts.get(part, 0) + size
     return counts
 
 
-def _check_needs(name: str, needs: Needs, data: Data) -> None:
+def _check_needs(at: str, needs: Needs, data: Data) -> None:
     if needs.labels and not data.classes:
-        raise RecipeError(f"objectives.{name} needs class labels, and no source of data.train has classes")
+        raise RecipeError(f"{at} needs class labels, and no source of data.train has classes")
 
 
 def _offer_tokens(encoder: Encoder, wanted: bool) -> None:

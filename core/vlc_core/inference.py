@@ -55,7 +55,7 @@ class DualEncoder:
         Raises:
             StorageError: There is no model at ``path``, or its files do not fit together.
         """
-        from vlc_core.assemble import load_towers  # here, because assembling imports what inference offers
+        from vlc_core.model_folder import load_towers  # here, because assembling imports what inference offers
 
         towers, tokenizer = load_towers(Path(path))
         return cls(towers.to(device), tokenizer)
@@ -65,27 +65,50 @@ class DualEncoder:
         """Where the model is."""
         return self.towers.temperature.value.device
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: what comes out may be the input of something that is trained
     def encode_image(self, images: Sequence[Image.Image] | Tensor, *, batch_size: int = 256) -> Tensor:
         """Embeddings (N, D) float32 of length one.
 
         Args:
             images: Pictures of any size and mode, which are resized and cropped as in evaluation; or a tensor
                 (N, 3, size, size), uint8 or already normalised floating point.
-            batch_size: How many are encoded at once.
+            batch_size: How many are decoded and encoded at once.
+
+        Raises:
+            ValueError: A single picture, or a tensor of another shape.
         """
+        shape = (3, self.size, self.size)
+        if isinstance(images, Image.Image) or (isinstance(images, Tensor) and images.shape[1:] != shape):
+            got = f"a tensor of shape {tuple(images.shape)}" if isinstance(images, Tensor) else "one picture"
+            raise ValueError(
+                f"encode_image takes a list of pictures or a tensor (N, 3, {self.size}, {self.size}); got {got}"
+            )
+        parts = [self._encode_images(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
+        return self._joined(parts)
+
+    def _encode_images(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
         if not isinstance(images, Tensor):
             images = stack_pixels([fit(decode(image), self.size) for image in images], self.size)
-        return torch.cat([self.towers.image(x.to(self.device)).embed for x in _pieces(images, batch_size)])
+        embed: Tensor = self.towers.image(images.to(self.device)).embed
+        return embed
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_text(self, texts: Sequence[str], *, batch_size: int = 1024) -> Tensor:
-        """Embeddings (N, D) float32 of length one; a text beyond the context is cut."""
+        """Embeddings (N, D) float32 of length one; a text beyond the context is cut.
+
+        Raises:
+            ValueError: A single text.
+        """
+        if isinstance(texts, str):
+            raise ValueError("encode_text takes a list of texts; got one text")
         parts = [
             self.towers.text(tokens.to(self.device), mask.to(self.device)).embed
             for tokens, mask in _tokenised(self.tokenizer, texts, self.context, batch_size)
         ]
-        return torch.cat(parts) if parts else torch.zeros(0, self.towers.text.head.out_features)
+        return self._joined(parts)
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat(parts) if parts else torch.zeros(0, self.towers.text.embed_dim, device=self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +249,6 @@ def stack_pixels(images: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
     """(N, 3, size, size) uint8 from N arrays (size, size, 3)."""
     stacked = np.stack(images) if len(images) else np.zeros((0, size, size, 3), np.uint8)
     return torch.from_numpy(stacked).permute(0, 3, 1, 2).contiguous()
-
-
-def _pieces(items: Tensor, size: int) -> Sequence[Tensor]:
-    return items.split(size) if len(items) else (items,)
 
 
 def _tokenised(

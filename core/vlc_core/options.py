@@ -35,7 +35,10 @@ __all__ = [
 ]
 
 # Keys that the recipe itself reads beside a component's options; an option of that name could never be set.
+_OF_TOWERS = frozenset({"use", "pretrained", "freeze", "layer_decay", "compile", "head"})
 RESERVED: dict[str, frozenset[str]] = {
+    "image_encoder": _OF_TOWERS,
+    "text_encoder": _OF_TOWERS,
     "objective": frozenset({"use", "name", "weight"}),
     "dataset": frozenset({"use", "name", "prompts"}),
     "evaluator": frozenset({"use", "name"}),
@@ -149,6 +152,8 @@ def build(registry: Registry, kind: str, spec: Use, *given: Any, where: str = ""
                     _replace(options, found, _nested(registry, found, at))
     try:
         return component(*given, **options)
+    except RecipeError as error:
+        raise RecipeError([f"{at}: {problem}" for problem in error.problems]) from error
     except VlcError:
         raise
     except ValueError as error:

@@ -44,5 +44,12 @@ class Temperature(nn.Module):
         """The scale 1/τ, shape (1,)."""
         return self.value.exp() if self.learn_as == "log_scale" else self.value.reciprocal()
 
+    @torch.no_grad()
+    def take(self, other: Temperature) -> None:
+        """Goes on from ``other``, however that one learned, or from the nearest within the bounds."""
+        same = self.learn_as == other.learn_as
+        self.value.copy_(other.value if same else torch.tensor([self._raw(1 / float(other()))]))
+        self.value.clamp_(self.low, self.high)
+
     def _raw(self, temperature: float) -> float:
         return -math.log(temperature) if self.learn_as == "log_scale" else temperature

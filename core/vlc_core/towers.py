@@ -5,12 +5,13 @@ Shapes: N items, W encoder width, D embedding width, L tokens.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlc_core.heads import projection
 from vlc_core.interfaces.encoder import Encoded, Encoder, ImageEncoder, TextEncoder
 from vlc_core.temperature import Temperature
 
@@ -36,23 +37,37 @@ def unit(x: Tensor) -> Tensor:
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)
 
 
-def projection(width: int, embed_dim: int) -> nn.Linear:
-    """A linear head without bias; standard deviation width^-½ keeps the variance, as in CLIP."""
-    head = nn.Linear(width, embed_dim, bias=False)
-    nn.init.normal_(head.weight, std=width**-0.5)
-    return head
-
-
 class Tower(nn.Module):
-    """An encoder and its head."""
+    """An encoder and its head.
 
-    def __init__(self, encoder: Encoder, embed_dim: int) -> None:
+    Args:
+        encoder: Gives a summary.
+        embed_dim: D.
+        head: Maps it to the shared space, (N, W) to (N, D); one matrix by default.
+
+    Attributes:
+        resting: Modules that stay in evaluation mode in training, because none of their parameters is trained:
+            their dropout is off and their batch statistics stand still.
+    """
+
+    def __init__(self, encoder: Encoder, embed_dim: int, head: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = projection(encoder.width, embed_dim)
+        self.embed_dim = embed_dim
+        self.head = projection(encoder.width, embed_dim) if head is None else head
+        self.resting: list[nn.Module] = []
 
-    def project(self, encoded: Encoded) -> Features:
-        """The encoder's result with the embedding of its summary."""
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of everything but what rests."""
+        super().train(mode)
+        for module in self.resting:
+            module.eval()
+        return self
+
+    def embed(self, *inputs: Tensor) -> Features:
+        """The encoder's result with the embedding of its summary; without a graph where the encoder rests."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.encoder not in self.resting):
+            encoded: Encoded = self.encoder(*inputs)
         return Features(unit(self.head(encoded.summary)), *encoded)
 
 
@@ -63,8 +78,8 @@ class ImageTower(Tower):
     gain: Tensor
     offset: Tensor
 
-    def __init__(self, encoder: ImageEncoder, embed_dim: int) -> None:
-        super().__init__(encoder, embed_dim)
+    def __init__(self, encoder: ImageEncoder, embed_dim: int, head: nn.Module | None = None) -> None:
+        super().__init__(encoder, embed_dim, head)
         mean, std = (torch.tensor(x).view(3, 1, 1) for x in (encoder.mean, encoder.std))
         # (x/255 − mean)/std as one multiply and one subtract. Not saved: they belong to the encoder.
         self.register_buffer("gain", 1 / (255 * std), persistent=False)
@@ -74,7 +89,7 @@ class ImageTower(Tower):
         """Features of ``pixels`` (N, 3, H, W): uint8, or floating point that is already normalised."""
         if not pixels.is_floating_point():
             pixels = pixels.float().mul_(self.gain).sub_(self.offset)
-        return self.project(self.encoder(pixels))
+        return self.embed(pixels)
 
 
 class TextTower(Tower):
@@ -82,12 +97,12 @@ class TextTower(Tower):
 
     encoder: TextEncoder
 
-    def __init__(self, encoder: TextEncoder, embed_dim: int) -> None:
-        super().__init__(encoder, embed_dim)
+    def __init__(self, encoder: TextEncoder, embed_dim: int, head: nn.Module | None = None) -> None:
+        super().__init__(encoder, embed_dim, head)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Features:
         """Features of ``tokens`` (N, L) int64 under ``mask`` (N, L) bool."""
-        return self.project(self.encoder(tokens, mask))
+        return self.embed(tokens, mask)
 
 
 class Towers(nn.Module):

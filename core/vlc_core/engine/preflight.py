@@ -6,9 +6,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlc_core.engine.checkpoint import newest
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.settings import deepspeed_config
 from vlc_core.recipe.changes import refuse_changes
+from vlc_core.start import check_origins
 
 if TYPE_CHECKING:
     from vlc_core.recipe import LoadedRecipe
@@ -32,7 +34,7 @@ def preflight(loaded: LoadedRecipe, registry: Registry, *, world: int, resume: b
 
     Raises:
         RecipeError: It contradicts itself or the run that is resumed, or the ranks do not divide its batch.
-        StorageError: Its folder cannot be written.
+        StorageError: Its folder cannot be written, or there are no weights where a new run is to start from.
     """
     deepspeed_config(loaded.recipe, world)
     folder = RunFolder(Path(loaded.recipe.output))
@@ -41,4 +43,6 @@ def preflight(loaded: LoadedRecipe, registry: Registry, *, world: int, resume: b
         for change in refuse_changes(folder.recipe, loaded, registry, allow=allow_changes):
             if change.effect != "free":
                 log.warning("going on with another recipe: %s", change)
+    if not (resume and newest(folder.checkpoints) is not None):
+        check_origins(loaded.recipe.model, loaded.place)
     return folder

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlc_core import assemble, distributed
+from vlc_core import distributed
 from vlc_core.batch import Skipped
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import zero
@@ -22,6 +22,7 @@ from vlc_core.engine.metrics import MetricsFile, Read
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.errors import VlcError
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
+from vlc_core.model_folder import model_files
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.tokenizer import Tokenizer
 
@@ -124,7 +125,7 @@ class Recorder:
         path = checkpoints.save_checkpoint(self._folder.checkpoints, Checkpoint(weights, moments, progress), keep=keep)
         towers = {name.removeprefix("towers."): x for name, x in weights.items() if name.startswith("towers.")}
         with tempfile.TemporaryDirectory() as scratch:
-            files = assemble.model_files(self._loaded.recipe.model, towers, self._trained.tokenizer, Path(scratch))
+            files = model_files(self._loaded.recipe.model, towers, self._trained.tokenizer, Path(scratch))
         checkpoints.write_folder(self._folder.model, files)
         self._tell("vlc_checkpoint_saved", path=path)
 

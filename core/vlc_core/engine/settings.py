@@ -34,9 +34,9 @@ def rank_batch(recipe: Recipe, world: int) -> tuple[int, int]:
     """
     batch, micro = recipe.train.batch_size, recipe.train.micro_batch_size
     if batch % world:
+        fitting = [n for n in (batch // world * world, (batch // world + 1) * world) if n > 0]
         raise RecipeError(
-            f"train.batch_size is {batch}, which {world} ranks do not divide: "
-            f"take {max(1, batch // world) * world} or {(batch // world + 1) * world}"
+            f"train.batch_size is {batch}, which {world} ranks do not divide: take {' or '.join(map(str, fitting))}"
         )
     per_rank = batch // world
     micro = per_rank if micro is None else micro
@@ -54,7 +54,7 @@ def deepspeed_config(recipe: Recipe, world: int) -> dict[str, Any]:
     Raises:
         RecipeError: ``deepspeed:`` sets what the recipe says elsewhere, or the batch does not divide.
     """
-    problems = list(_contradictions(recipe.deepspeed))
+    problems = [*_contradictions(recipe.deepspeed), *_uncompilable(recipe)]
     if problems:
         raise RecipeError(problems)
     per_rank, parts = rank_batch(recipe, world)
@@ -76,14 +76,34 @@ def deepspeed_config(recipe: Recipe, world: int) -> dict[str, Any]:
 
 
 def zero_stage(deepspeed: Mapping[str, Any]) -> int:
-    """The ZeRO stage that a ``deepspeed:`` section asks for; 0 where it asks for none."""
-    return int((deepspeed.get("zero_optimization") or {}).get("stage", 0))
+    """The ZeRO stage that a ``deepspeed:`` section asks for; 0 where it asks for none.
+
+    Raises:
+        RecipeError: It asks for something else.
+    """
+    section = deepspeed.get("zero_optimization")
+    stage = (section or {}).get("stage", 0) if isinstance(section, Mapping | None) else section
+    if type(stage) is not int or not 0 <= stage <= 3:
+        raise RecipeError(
+            f"deepspeed.zero_optimization asks for stage {stage!r}: write {{stage: N}} there, with N from 0 to 3"
+        )
+    return stage
 
 
 def _contradictions(section: Mapping[str, Any]) -> Iterator[str]:
     for key in section:
         if key in _OWNED:
             yield f"deepspeed.{key} contradicts {_OWNED[key]}: remove deepspeed.{key} and set {_OWNED[key]}"
+
+
+def _uncompilable(recipe: Recipe) -> Iterator[str]:
+    towers = {"image": recipe.model.image, "text": recipe.model.text}
+    for side, tower in towers.items():
+        if tower.compile and zero_stage(recipe.deepspeed) == 3:
+            yield (
+                f"model.{side}.compile does not work under ZeRO stage 3, which gathers parameters while layers run: "
+                "set it to false, or deepspeed.zero_optimization.stage to 2"
+            )
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

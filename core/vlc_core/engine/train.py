@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlc_core import assemble, distributed
+from vlc_core.compiling import compile_towers
+from vlc_core.depth import rate_scales
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import optimizer as optimizers
 from vlc_core.engine import ranks, schedule, zero
@@ -20,6 +22,7 @@ from vlc_core.engine.settings import deepspeed_config, rank_batch, zero_stage
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import RecipeError, VlcError
+from vlc_core.start import load_start
 from vlc_core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -68,17 +71,21 @@ def _run(loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, on: torch.de
     progress = Progress() if saved is None else saved.progress
 
     assemble.seed_everything(recipe.seed)
-    data = assemble.build_data(recipe, registry)
-    evaluators = assemble.build_evaluators(recipe, registry)
-    tokenizer = _tokenizer(recipe, plugins, data, folder if saved is not None else None)
-    towers = assemble.build_towers(recipe.model, registry, tokenizer)
-    model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data)
+    data = assemble.build_data(recipe, registry, loaded.place)
+    evaluators = assemble.build_evaluators(recipe, registry, loaded.place)
+    tokenizer = _tokenizer(loaded, plugins, data, folder if saved is not None else None)
+    towers = assemble.build_towers(recipe.model, registry, tokenizer, loaded.place)
+    if saved is None:
+        load_start(recipe.model, towers, loaded.place)
+    model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data, loaded.place)
     if saved is not None:
         model.load_state_dict(dict(saved.weights))
+    compile_towers(recipe.model, towers, on, loaded.place)
     parameters = assemble.parameter_counts(model)
 
     world, adam = distributed.world(), recipe.train.optimizer
-    groups = optimizers.parameter_groups(model, adam.weight_decay)
+    scales = rate_scales(recipe.model, towers)
+    groups = optimizers.parameter_groups(model, adam.weight_decay, scales)
     optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
     engine = wrap(model.to(on), optimizer, deepspeed_config(recipe, world))
     if saved is not None:
@@ -123,7 +130,7 @@ def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
     )
 
 
-def _tokenizer(recipe: Recipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
+def _tokenizer(loaded: LoadedRecipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
     """Made on rank 0 alone, which may read many captions; a run that is resumed keeps its own.
 
     Raises:
@@ -135,7 +142,8 @@ def _tokenizer(recipe: Recipe, plugins: Plugins, data: Data, resumed: RunFolder 
             if resumed is not None:
                 made = Tokenizer.load(resumed.model)
             else:
-                made = assemble.build_tokenizer(recipe.model, plugins.registry, data.captions)
+                model = loaded.recipe.model
+                made = assemble.build_tokenizer(model, plugins.registry, data.captions, loaded.place)
         except VlcError as error:
             made = error
     made = distributed.broadcast_object(made)

@@ -6,6 +6,8 @@ Shapes: N items, W width, L tokens, H × W pixels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -39,6 +41,33 @@ class Encoder(nn.Module, ABC):
 
     width: int
     returns_tokens: bool = True
+
+    def layer_names(self) -> list[list[str]]:
+        """What the encoder is made of, from its input on: its embeddings, then its blocks one by one.
+
+        Each group lists names of submodules and parameters of this module. What is in no group comes after the last
+        block. ``freeze: N`` and ``layer_decay`` of a recipe follow this order; by default all is one group, which
+        has no blocks.
+        """
+        own = [name for name, _ in self.named_parameters(recurse=False)]
+        return [own + [name for name, _ in self.named_children()]]
+
+    def load_pretrained(self, path: Path) -> Mapping[str, Tensor]:
+        """Loads the weights at ``path``, which fit this encoder and nothing else.
+
+        By default these are a tower of a run or of its model folder, or a file of safetensors with this encoder's
+        state alone. Override it for what else your encoder can read, and call this for the rest.
+
+        Returns:
+            The state of the head that belongs to them, for a head that it fits; empty where there is none.
+
+        Raises:
+            StorageError: There are no weights at ``path``.
+            RecipeError: They do not fit.
+        """
+        from vlc_core.weights import load_encoder  # here, because it needs the kinds of encoder
+
+        return load_encoder(self, path)
 
 
 class ImageEncoder(Encoder):

@@ -23,6 +23,9 @@ PLACES: dict[tuple[str, ...], str] = {
     ("evaluate", "with", "*"): "evaluator",
 }
 
+# Named like components, but the recipe's own; the bare name may stand for the mapping there too.
+NAMED: tuple[tuple[str, ...], ...] = (("model", "image", "head"), ("model", "text", "head"))
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -73,7 +76,7 @@ def _matches(data: Any, place: tuple[str, ...], path: KeyPath) -> Iterator[tuple
 
 def with_full_specs(tree: Node) -> Node:
     """The tree with every bare component name written as ``{use: NAME}``, so that layers merge alike."""
-    for place in PLACES:
+    for place in (*PLACES, *NAMED):
         tree = _full_spec(tree, place)
     return tree
 

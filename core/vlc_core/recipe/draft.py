@@ -20,6 +20,8 @@ from vlc_core.registry import Registry
 from vlc_core.validation import TEXT, KeyPath, Problem, dotted, item_names, validate
 
 _NAMED_LISTS: tuple[KeyPath, ...] = (("objectives",), ("data", "train"), ("evaluate", "with"))
+# Values of the recipe's own keys that are paths and belong to the file that wrote them.
+_PATHS: tuple[KeyPath, ...] = (("model", "from"), ("model", "image", "pretrained"), ("model", "text", "pretrained"))
 
 
 class Draft:
@@ -68,9 +70,9 @@ class Draft:
         shape = self._shape()
         for spec in specs(self._data if shape is None else self._with_defaults(shape)):
             self._component(spec)
-        output = self._data.get("output")
-        if isinstance(output, str):
-            self._absolute(("output",), Path.cwd())
+        self._absolute(("output",), Path.cwd())
+        for path in _PATHS:
+            self._absolute(path)
         if not self._problems:
             self.recipe, self._problems = validate(Recipe, self._data)
 

@@ -15,6 +15,7 @@ from vlc_core.recipe.draft import Draft
 from vlc_core.recipe.extends import locate, read_layers
 from vlc_core.recipe.keys import nearest_mark, undotted
 from vlc_core.recipe.merge import merge
+from vlc_core.recipe.origin import over_origin
 from vlc_core.recipe.overrides import override
 from vlc_core.recipe.schema import Recipe
 from vlc_core.recipe.tree import Mark, Node, from_plain
@@ -43,6 +44,10 @@ class LoadedRecipe:
         """File and line of a key such as ``"objectives.clip.weight"``, or of the nearest one above it."""
         keys = undotted(path, self.resolved) if isinstance(path, str) else path
         return str(nearest_mark(self.tree, keys))
+
+    def place(self, key: str) -> str:
+        """A dotted key with its file and line before it, for messages."""
+        return f"{self.where(key)}: {key}"
 
     def write(self, path: Path) -> None:
         """Writes the resolved recipe, which loads to an equal one."""
@@ -77,6 +82,10 @@ def load_recipe(
             tree = merge(tree, with_full_specs(override(argument)))
         except RecipeError as error:
             problems += error.problems
+    try:
+        tree = over_origin(with_full_specs(tree))
+    except RecipeError as error:
+        problems += error.problems
     tree = _with_names(with_full_specs(tree), path.stem if name.endswith(path.name) else name)
     return _checked(tree, registry, components=components, problems=problems)
 

@@ -13,6 +13,7 @@ __all__ = [
     "Data",
     "Evaluate",
     "Evaluator",
+    "Head",
     "Model",
     "Objective",
     "Optimizer",
@@ -20,6 +21,7 @@ __all__ = [
     "Schedule",
     "Source",
     "Temperature",
+    "Tower",
     "Train",
     "Use",
 ]
@@ -83,16 +85,68 @@ class Temperature(Section):
         return self
 
 
+class Head(Use):
+    """The layers between an encoder's summary and the shared space."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    use: Literal["linear", "mlp", "none"] = Field(
+        default="linear",
+        description="One matrix, a perceptron, or nothing: the encoder is then as wide as the shared space.",
+    )
+    hidden: Annotated[int, Field(gt=0)] | None = Field(
+        default=None, description="Of `mlp`: the width between its layers; by default the encoder's."
+    )
+    layers: Annotated[int, Field(ge=2, le=16)] = Field(default=2, description="Of `mlp`: how many matrices.")
+    activation: Literal["gelu", "relu"] = Field(default="gelu", description="Of `mlp`: what stands between them.")
+
+    @model_validator(mode="after")
+    def _only_of_mlp(self) -> Head:
+        if self.use != "mlp" and (self.hidden, self.layers, self.activation) != (None, 2, "gelu"):
+            raise ValueError(f"hidden, layers and activation belong to the head mlp, and this one is {self.use}")
+        return self
+
+
+class Tower(Use):
+    """An encoder, how it starts and what of it is trained; the other keys are the encoder's own options."""
+
+    pretrained: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where its first weights come from: a run, its model folder, a file of safetensors, or what "
+        "else the encoder can read.",
+    )
+    freeze: Literal["all", "encoder"] | Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="What is not trained: the whole tower with its head, the encoder alone, or its embeddings and "
+        "that many of its first blocks.",
+    )
+    layer_decay: Annotated[FiniteFloat, Field(gt=0, le=1)] = Field(
+        default=1.0, description="The learning rate of each block as a share of the next one's, towards the input."
+    )
+    compile: bool = Field(default=False, description="Whether torch.compile translates the encoder.")
+    head: Head = Field(default=Head(), description="Between the encoder's summary and the shared space.")
+
+
 class Model(Section):
     """The encoders and the space in which they meet."""
 
-    image: Use = Field(description="The image encoder.")
-    text: Use = Field(description="The text encoder.")
+    from_: str | None = Field(
+        default=None,
+        alias="from",
+        min_length=1,
+        description="A run, or its model folder, whose weights, tokenizer and model section this one starts from.",
+    )
+    image: Tower = Field(description="The image encoder.")
+    text: Tower = Field(description="The text encoder.")
     fusion: Use | None = Field(
         default=None, description="The encoder that reads text and image together, where one is needed."
     )
     tokenizer: Use | None = Field(default=None, description="The tokenizer; by default the text encoder's own choice.")
-    embed_dim: Annotated[int, Field(gt=0)] = Field(default=512, description="The width of the shared space.")
+    embed_dim: Annotated[int, Field(gt=0)] | None = Field(
+        default=None,
+        description="The width of the shared space; by default that of the narrower encoder, or of one without a head.",
+    )
     temperature: Temperature = Field(default=Temperature(), description="Of the similarities.")
 
 
