@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 
 def evaluate_engine(
-    engine: Any, model: Pretrainer, tokenizer: Tokenizer, evaluators: Mapping[str, Evaluator], *, scale: float
+    engine: Any, model: Pretrainer, tokenizer: Tokenizer, evaluators: Mapping[str, Evaluator]
 ) -> dict[str, Evaluation]:
     """Runs evaluators on a model in training; every rank calls this and encodes its share."""
     engine.eval()
     try:
+        with torch.no_grad():
+            scale = engine(Phase.SCALE).item()
         inference = Inference(
             lambda pixels: engine(Phase.IMAGE, pixels.to(engine.device)).embed,
             lambda tokens, mask: engine(Phase.TEXT, tokens.to(engine.device), mask.to(engine.device)).embed,

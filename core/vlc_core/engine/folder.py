@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vlc_core.batch import Skipped
 from vlc_core.engine.run import Outcome
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from vlc_core.plugins import Plugins
 
 _PACKAGES = ("vlc-core", "torch", "deepspeed", "numpy", "pillow", "tokenizers", "safetensors", "transformers")
+
+
+LOCK = ".lock"
 
 
 class RunFolder:
@@ -51,26 +56,44 @@ class RunFolder:
             )
         if self.path.exists() and not self.path.is_dir():
             raise StorageError(f"output: {self.path} is a file: choose a folder with --set output=…")
-        if self.path.is_dir() and not resume and any(self.path.iterdir()):
-            raise RecipeError(f"output: {self.path} is not empty: choose another folder with --set output=…")
+        if self.path.is_dir() and not self.recipe.exists() and self._content():
+            raise RecipeError(
+                f"output: {self.path} is not empty and holds no run: choose another folder with --set output=…"
+            )
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
         if not os.access(existing, os.W_OK):
             raise StorageError(f"output: {existing} cannot be written: choose another folder with --set output=…")
 
-    def make(self) -> None:
-        """Makes the folder.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folder and keeps every other run out of it until the end of the block, or of this process.
 
         Raises:
+            RecipeError: Another run is writing to it.
             StorageError: It cannot be made.
         """
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            file = _locked(self.path)
         except OSError as error:
-            raise StorageError(f"output: {self.path} cannot be made: {error.strerror}") from error
+            raise StorageError(f"output: {self.path} cannot be made: {error.strerror or error}") from error
+        with file:
+            try:
+                yield
+            finally:
+                (self.path / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):  # one that is not empty stays, as it should
+                    for path in missing:
+                        path.rmdir()
 
     def remove(self) -> None:
-        """Takes the folder away again, of a run that never took a step."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Takes the content away again, of a run that never took a step."""
+        for path in self._content():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def write_environment(self, plugins: Plugins, world: int, device: str) -> None:
         """What ran where: versions, plugins, machine."""
@@ -99,18 +122,64 @@ class RunFolder:
         return self._write(f"evaluations/{name}.json", {"name": name, "step": step, **asdict(evaluation)})
 
     def append_skipped(self, skipped: Sequence[Skipped]) -> None:
-        """Lists samples that could not be used; every rank appends to the same file."""
+        """Lists samples that could not be used; every rank appends to the same file.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
         if skipped:
-            with (self.path / "skipped.jsonl").open("a") as file:
-                file.writelines(json.dumps(one._asdict()) + "\n" for one in skipped)
+            path = self.path / "skipped.jsonl"
+            try:
+                with path.open("a") as file:
+                    file.write("".join(json.dumps(one._asdict()) + "\n" for one in skipped))
+            except OSError as error:
+                raise _unwritable(path, error) from error
+
+    def _content(self) -> list[Path]:
+        return [path for path in self.path.iterdir() if path.name != LOCK]
 
     def _write(self, name: str, record: Mapping[str, Any]) -> Path:
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.partial")
-        beside.write_text(json.dumps(record, indent=2, default=str) + "\n")
-        beside.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps(record, indent=2, default=str) + "\n")
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise _unwritable(path, error) from error
         return path
+
+
+def _locked(folder: Path) -> TextIO:
+    """The folder's lock, held: the death of this process frees it, and forked data workers do not inherit it."""
+    while True:
+        file = (folder / LOCK).open("a+")
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_ino != (folder / LOCK).stat().st_ino:
+                raise FileNotFoundError  # its last holder has just removed it
+        except FileNotFoundError:
+            file.close()
+            continue
+        except (BlockingIOError, PermissionError) as error:
+            file.seek(0)
+            by = file.read().strip() or "another process"
+            file.close()
+            raise RecipeError(
+                f"output: {folder} is being written by another run ({by}): wait for its end, or choose another folder "
+                f"with --set output=…"
+            ) from error
+        except OSError:
+            return file  # a file system without locks; that it holds no other run has been checked
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        return file
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path} cannot be written ({error.strerror or error}): make room, and go on with --resume")
 
 
 def _version(package: str) -> str | None:

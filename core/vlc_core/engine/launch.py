@@ -2,91 +2,128 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from vlc_core.engine.ranks import launched as launched
 from vlc_core.errors import RankLost
 
+SPEAK_SECONDS = 5.0
+"""How long the other ranks may take to say what they met, before they are asked to stop."""
 GRACE_SECONDS = 20.0
+"""How long ranks that were asked to stop may take to save, before they are killed."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PARENT_DIED = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+Process = subprocess.Popen[bytes]
 
 
 def spawn(argv: Sequence[str], devices: int) -> int:
     """Runs ``python -m vlc_cli ARGV`` as ``devices`` ranks and waits for them.
 
     A signal to this process is passed on to every rank. When one rank fails, the others are given a moment to say why
-    and are then stopped.
+    and are then stopped. None outlives this process.
 
     Returns:
-        The exit code of the first rank that failed, or 0.
+        The exit code of the first rank that failed, or 0; 128 and the signal's number where a signal that was passed
+        on ended a rank before it could save.
 
     Raises:
         RankLost: A rank was killed.
     """
     environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(devices)}
     environment["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "vlc_cli", *argv],
-            env={**os.environ, **environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            # One terminal, one Ctrl-C: it reaches the ranks once, through this process.
-            start_new_session=True,
-        )
-        for rank in range(devices)
-    ]
-    with _forwarding(ranks):
-        return _wait(ranks)
+    ranks: list[Process] = []
+    with _passing_on(ranks) as passed:
+        try:
+            for rank in range(devices):
+                own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+                ranks.append(_start([*_command(), *argv], {**os.environ, **environment, **own}))
+            return _wait(ranks, passed)
+        finally:
+            for process in ranks:
+                process.kill()
+                process.wait()
 
 
-def _wait(ranks: list[subprocess.Popen[bytes]]) -> int:
+def _command() -> list[str]:
+    return [sys.executable, "-m", "vlc_cli"]
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> Process:
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def end_with_parent() -> None:
+        if prctl is not None:
+            prctl(_PARENT_DIED, signal.SIGTERM)
+
+    return subprocess.Popen(
+        command,
+        env=environment,
+        # One terminal, one Ctrl-C: it reaches the ranks once, through this process.
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # no thread of ours runs yet
+    )
+
+
+def _wait(ranks: list[Process], passed: list[int]) -> int:
     while True:
         codes = [process.poll() for process in ranks]
-        failed = [(rank, code) for rank, code in enumerate(codes) if code]
-        if failed:
-            return _stop(ranks, *failed[0])
-        if all(code == 0 for code in codes):
-            return 0
+        # A rank that stopped because it was asked to is done; the first one may still be saving.
+        done = {0, *(128 + number for number in passed)}
+        for rank, code in enumerate(codes):
+            if code is not None and code not in done:
+                return _stop(ranks, rank, code, passed)
+        if None not in codes:
+            return next((code for code in codes if code), 0)
         time.sleep(0.05)
 
 
-def _stop(ranks: list[subprocess.Popen[bytes]], rank: int, code: int) -> int:
-    deadline = time.monotonic() + GRACE_SECONDS
-    for process in ranks:
-        if code < 0 and process.poll() is None:
+def _stop(ranks: list[Process], rank: int, code: int, passed: list[int]) -> int:
+    if not _end_within(ranks, SPEAK_SECONDS):
+        for process in ranks:
             process.terminate()
-    for process in ranks:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if code < 0:
-        name = signal.Signals(-code).name
-        raise RankLost(
-            f"rank {rank} was ended by {name}; the others were stopped: look for memory (vlc train … with a smaller "
-            f"train.micro_batch_size) and go on with --resume"
-        )
-    return code
+        _end_within(ranks, GRACE_SECONDS)
+    if code > 0:
+        return code
+    if -code in passed:
+        return 128 - code
+    raise RankLost(
+        f"rank {rank} was ended by {signal.Signals(-code).name}; the others were stopped: look for memory (vlc train … "
+        f"with a smaller train.micro_batch_size) and go on with --resume"
+    )
+
+
+def _end_within(ranks: list[Process], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(process.poll() is None for process in ranks):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @contextmanager
-def _forwarding(ranks: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    def forward(number: int, frame: FrameType | None) -> None:
-        for process in ranks:
-            if process.poll() is None:
-                process.send_signal(number)
+def _passing_on(ranks: list[Process]) -> Iterator[list[int]]:
+    """Passes signals on to ``ranks``, those that are started later too; gives the list of what was passed on."""
+    passed: list[int] = []
 
-    before = {number: signal.signal(number, forward) for number in _SIGNALS}
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        passed.append(number)
+        for process in ranks:
+            process.send_signal(number)  # does nothing where the process has ended
+
+    before = {number: signal.signal(number, pass_on) for number in _SIGNALS}
     try:
-        yield
+        yield passed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

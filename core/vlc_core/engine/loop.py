@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,10 @@ class StopRequest:
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
         """Listens to Ctrl-C and to the signal that schedulers send before they end a job."""
+
+        if threading.current_thread() is not threading.main_thread():
+            yield self  # signals reach the main thread alone
+            return
 
         def note(number: int, frame: FrameType | None) -> None:
             if self.signal is not None:
@@ -156,9 +161,10 @@ class Loop:
     def _take(self, batch: Batch, lr: float) -> None:
         device: torch.device = self.stepper.engine.device
         self.events.skipped(batch.skipped)
-        numbers = self.stepper(batch.to(device, non_blocking=True), self.progress.step)
-        flags = torch.tensor([bool(self.stop), len(batch.skipped), batch.truncated], dtype=torch.float64, device=device)
-        numbers = torch.cat([numbers, distributed.all_sum(flags)])
+        numbers = self.stepper(batch, self.progress.step)
+        flags = torch.tensor([bool(self.stop), len(batch.skipped), batch.truncated], dtype=torch.float64)
+        # A blocking copy would wait for all that the device has still to do.
+        numbers = torch.cat([numbers, distributed.all_sum(flags.to(device, non_blocking=True))])
         self.progress = replace(self.progress, step=self.progress.step + 1)
         self._hear(self._reader.push(Taken(self.progress.step, lr, self.stepper.model.term_names, numbers)))
 

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from vlc_core import accounting
 from vlc_core.accounting import TermName
-from vlc_core.errors import Diverged
+from vlc_core.errors import Diverged, StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +141,51 @@ class MetricsFile:
     Args:
         path: The file.
         step: Steps beyond this one are cut off: a run that is resumed takes them again.
+
+    Raises:
+        StorageError: It cannot be written.
     """
 
     def __init__(self, path: Path, *, step: int) -> None:
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-            path.write_text("".join(f"{line}\n" for line in kept))
-        self._file = path.open("a", buffering=1)
+        self._path = path
+        try:
+            if path.exists():
+                _cut(path, step)
+            self._file = path.open("a", buffering=1)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def write(self, metrics: dict[str, float]) -> None:
-        """Appends one line."""
-        self._file.write(json.dumps(metrics) + "\n")
+        """Appends one line.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        try:
+            self._file.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        with suppress(OSError):  # of a line that could not be written either, which has been told
+            self._file.close()
+
+    def _failed(self, error: OSError) -> StorageError:
+        why = error.strerror or str(error)
+        return StorageError(f"{self._path} cannot be written ({why}): make room, and go on with --resume")
 
 
-def _step_of(line: str) -> float:
+def _cut(path: Path, step: int) -> None:
+    """Keeps whole lines up to ``step``; beside it first, so that a kill loses none of them."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    beside = path.with_name(f".{path.name}.partial")
+    with beside.open("wb") as file:
+        file.writelines(line for line in lines if line.endswith(b"\n") and _step_of(line) <= step)
+    beside.replace(path)
+
+
+def _step_of(line: bytes) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

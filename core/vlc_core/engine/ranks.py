@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 
-from vlc_core.errors import RecipeError
+from vlc_core import distributed
+from vlc_core.errors import RankLost, RecipeError, VlcError
+
+T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=10)
+_USUAL = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+_BROKEN = re.compile(r"gloo|NCCL|Connection (closed|reset) by peer|Broken pipe", re.IGNORECASE)
+_SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
 
 
 class Place(NamedTuple):
@@ -34,18 +41,24 @@ def place(environment: Mapping[str, str] = os.environ) -> Place:
     Raises:
         RecipeError: The launcher set a part of what it must set.
     """
-    try:
-        if "RANK" in environment or "WORLD_SIZE" in environment:
-            rank, world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
-            return Place(rank, world, int(environment.get("LOCAL_RANK", "0")))
-        if "SLURM_STEP_ID" in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
-            rank, world = int(environment["SLURM_PROCID"]), int(environment["SLURM_NTASKS"])
-            return Place(rank, world, int(environment["SLURM_LOCALID"]))
-    except (KeyError, ValueError) as error:
-        raise RecipeError(
-            f"the launcher left {error} unset or not a number: set RANK, WORLD_SIZE and LOCAL_RANK, or unset all three"
-        ) from error
-    return Place(0, 1, 0)
+    if "RANK" in environment or "WORLD_SIZE" in environment:
+        names, remedy = _USUAL, "set RANK, WORLD_SIZE and LOCAL_RANK, or unset all three"
+    elif "SLURM_STEP_ID" in environment and environment.get("SLURM_NTASKS", "1") != "1":
+        names, remedy = _SLURM, "start it with srun, or unset SLURM_STEP_ID"
+    else:
+        return Place(0, 1, 0)
+    found = Place(*(_number(environment, name, remedy) for name in names))
+    if not 0 <= found.rank < found.world or found.local_rank < 0:
+        said = ", ".join(f"{name}={environment.get(name, 0)}" for name in names)
+        raise RecipeError(f"the launcher set {said}, and a rank counts from 0 to below the number of ranks: {remedy}")
+    return found
+
+
+def _number(environment: Mapping[str, str], name: str, remedy: str) -> int:
+    value = environment.get(name, "0" if name == "LOCAL_RANK" else "")
+    if not re.fullmatch(r"\d{1,9}", value):
+        raise RecipeError(f"the launcher left {name} {'unset' if not value else f'at {value!r}'}: {remedy}")
+    return int(value)
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
@@ -84,6 +97,42 @@ def leave() -> None:
     """Leaves the process group."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def on_first(make: Callable[[], T]) -> T:
+    """What ``make`` gives on rank 0, on every rank: for what one rank must decide or read for all.
+
+    Raises:
+        VlcError: What ``make`` raised there, on every rank, so that none waits for another.
+    """
+    made: tuple[T | None, VlcError | None] = (None, None)
+    if distributed.rank() == 0:
+        try:
+            made = (make(), None)
+        except VlcError as error:
+            made = (None, error)
+    value, failure = distributed.broadcast_object(made)
+    if failure is not None:
+        raise failure
+    return value  # type: ignore[return-value]
+
+
+@contextmanager
+def losses_named() -> Iterator[None]:
+    """Says that a rank was lost where a collective broke off, which its own error tells in terms of sockets.
+
+    Raises:
+        RankLost: Instead of that error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if distributed.world() == 1 or not (isinstance(error, dist.DistError) or _BROKEN.search(str(error))):
+            raise
+        raise RankLost(
+            f"rank {distributed.rank()} lost touch with another rank ({str(error).splitlines()[0][:200]}): look for "
+            f"what the other ranks say, and go on with --resume"
+        ) from error
 
 
 def _master(environment: Mapping[str, str]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlc_core import distributed
+from vlc_core import distributed, folders
 from vlc_core.batch import Skipped
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import zero
@@ -20,7 +20,7 @@ from vlc_core.engine.evaluate import evaluate_engine
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.metrics import MetricsFile, Read
 from vlc_core.engine.run import Outcome, Run
-from vlc_core.errors import VlcError
+from vlc_core.errors import StorageError, VlcError
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.model_folder import model_files
 from vlc_core.pretrainer import Pretrainer
@@ -106,8 +106,7 @@ class Recorder:
     def evaluate(self, progress: Progress) -> None:
         """Runs the recipe's evaluators."""
         trained = self._trained
-        scale = self._metrics.get("logit_scale", 1 / self._loaded.recipe.model.temperature.init)
-        results = evaluate_engine(trained.engine, trained.model, trained.tokenizer, trained.evaluators, scale=scale)
+        results = evaluate_engine(trained.engine, trained.model, trained.tokenizer, trained.evaluators)
         self._evaluations |= results
         if self._writes:
             for name, evaluation in results.items():
@@ -121,12 +120,13 @@ class Recorder:
         weights, moments = zero.state(engine.module), zero.moments(engine)
         if not self._writes:
             return
-        keep = self._loaded.recipe.checkpoint.keep
-        path = checkpoints.save_checkpoint(self._folder.checkpoints, Checkpoint(weights, moments, progress), keep=keep)
         towers = {name.removeprefix("towers."): x for name, x in weights.items() if name.startswith("towers.")}
         with tempfile.TemporaryDirectory() as scratch:
             files = model_files(self._loaded.recipe.model, towers, self._trained.tokenizer, Path(scratch))
-        checkpoints.write_folder(self._folder.model, files)
+        # Before the checkpoint, because a run that goes on from it takes its tokenizer from here.
+        folders.write_folder(self._folder.model, files)
+        keep = self._loaded.recipe.checkpoint.keep
+        path = checkpoints.save_checkpoint(self._folder.checkpoints, Checkpoint(weights, moments, progress), keep=keep)
         self._tell("vlc_checkpoint_saved", path=path)
 
     def end(self, finished: bool, stopped_by: int | None) -> Outcome:
@@ -141,7 +141,6 @@ class Recorder:
         return outcome
 
     def _open(self, device: str) -> None:
-        self._folder.make()
         self._loaded.write(self._folder.recipe)
         self._folder.write_environment(self._plugins, self._run.world, device)
         self._file = MetricsFile(self._folder.metrics, step=self._run.first_step)
@@ -151,7 +150,10 @@ class Recorder:
         if not self._writes:
             return
         code = error.exit_code if isinstance(error, VlcError) else 1
-        self._close(self._outcome("failed", str(error) or type(error).__name__, code))
+        try:
+            self._close(self._outcome("failed", str(error) or type(error).__name__, code))
+        except StorageError as second:  # the disk may be full, and the first error is the one to tell
+            self._warn(str(second))
         if fresh and self._run.step == 0 and isinstance(error, VlcError):
             self._folder.remove()
 

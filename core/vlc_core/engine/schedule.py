@@ -18,6 +18,6 @@ def rate(step: int, *, use: Shape, peak: float, warmup: int, steps: int, final: 
         return peak * (step + 1) / warmup
     if use == "constant":
         return peak
-    share = (step - warmup) / max(1, steps - 1 - warmup)
+    share = min(1.0, (step - warmup) / max(1, steps - 1 - warmup))
     fall = share if use == "linear" else (1 - math.cos(math.pi * share)) / 2
-    return peak * (1 - (1 - final) * min(1.0, fall))
+    return peak * (1 - (1 - final) * fall)

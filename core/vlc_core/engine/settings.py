@@ -82,11 +82,10 @@ def zero_stage(deepspeed: Mapping[str, Any]) -> int:
         RecipeError: It asks for something else.
     """
     section = deepspeed.get("zero_optimization")
-    stage = (section or {}).get("stage", 0) if isinstance(section, Mapping | None) else section
+    section = {} if section is None else section
+    stage = section.get("stage", 0) if isinstance(section, Mapping) else None
     if type(stage) is not int or not 0 <= stage <= 3:
-        raise RecipeError(
-            f"deepspeed.zero_optimization asks for stage {stage!r}: write {{stage: N}} there, with N from 0 to 3"
-        )
+        raise RecipeError(f"deepspeed.zero_optimization is {section!r}: write {{stage: N}} there, with N from 0 to 3")
     return stage
 
 

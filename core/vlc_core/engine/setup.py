@@ -11,13 +11,27 @@ from typing import Any
 import torch
 from torch import nn
 
+from vlc_core.errors import RecipeError
+
 
 def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[str, Any]) -> Any:
-    """The DeepSpeed engine of ``module``. The process group must have been joined."""
+    """The DeepSpeed engine of ``module``. The process group must have been joined.
+
+    Raises:
+        RecipeError: DeepSpeed does not accept ``config``.
+    """
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed|deepspeed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what DeepSpeed imports and how it calls torch
+        return _wrapped(module, optimizer, config)
+
+
+def _wrapped(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[str, Any]) -> Any:
     import deepspeed
+    from deepspeed.runtime.config import DeepSpeedConfigError
+    from deepspeed.runtime.zero.utils import ZeRORuntimeException
     from deepspeed.utils import logger
 
     from vlc_core.engine.zero import make_moments
@@ -31,6 +45,15 @@ def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[st
         verbose=False,
         dist_init_required=False,
     )
-    engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=dict(config), dist_init_required=False)
+    try:
+        engine, *_ = deepspeed.initialize(
+            model=module, optimizer=optimizer, config=dict(config), dist_init_required=False
+        )
+    except (ValueError, AssertionError, DeepSpeedConfigError, ZeRORuntimeException) as error:
+        raise RecipeError(f"deepspeed refuses its section of the recipe: {_one_line(error)}") from error
     make_moments(engine)
     return engine
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -41,6 +41,10 @@ class Stepper:
     def __call__(self, batch: Batch, step: int) -> Tensor:
         """Takes step ``step``, counted from zero.
 
+        Args:
+            batch: Of this rank, still on the host.
+            step: Its number.
+
         Returns:
             A float64 vector on the device: the terms' sums and counts (2·T), the scale, the gradient's norm.
         """
@@ -53,12 +57,15 @@ class Stepper:
         return torch.cat([totals.flatten(), scale.double().view(1), norm.double().view(1)])
 
     def _whole(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        losses: Losses = self.engine(Phase.TRAIN, batch, self._moment(step, 0))
+        on_device = batch.to(self.engine.device, non_blocking=True)
+        losses: Losses = self.engine(Phase.TRAIN, on_device, self._moment(step, 0))
         self.engine.backward(losses.loss)
         return losses.totals, losses.scale, self._update()
 
     def _in_parts(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        parts = batch.split(self.micro_batch_size)
+        # Cut on the host, where the lengths of texts can be read without waiting for the device.
+        parts = [part.to(self.engine.device, non_blocking=True) for part in batch.split(self.micro_batch_size)]
+        batch = replace(batch, pixels=batch.pixels[:, :0]).to(self.engine.device, non_blocking=True)
         moments = [self._moment(step, 1 + number) for number in range(len(parts))]
         embedded: list[Embedded] = [
             self.engine(Phase.EMBED, part, moment) for part, moment in zip(parts, moments, strict=True)
@@ -78,7 +85,8 @@ class Stepper:
         """The optimizer's step after the last micro-batch, which DeepSpeed counts; gives the gradient's norm."""
         if self.stage > 0 or not self.engine.is_gradient_accumulation_boundary():
             self.engine.step()
-            return torch.as_tensor(self.engine.get_global_grad_norm() or 0.0, device=self.engine.device)
+            known = self.engine.get_global_grad_norm()  # None or 0.0 before the first update
+            return torch.as_tensor(0.0 if known is None else known, device=self.engine.device)
         gradients = [p for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in gradients if p.grad is not None])
         if self.clip is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlc_core import assemble, distributed
+from vlc_core import assemble, distributed, folders
 from vlc_core.compiling import compile_towers
 from vlc_core.depth import rate_scales
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import optimizer as optimizers
 from vlc_core.engine import ranks, schedule, zero
-from vlc_core.engine.checkpoint import Progress
+from vlc_core.engine.checkpoint import Checkpoint, Progress
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
 from vlc_core.engine.preflight import preflight
@@ -21,15 +23,17 @@ from vlc_core.engine.run import Outcome, Run
 from vlc_core.engine.settings import deepspeed_config, rank_batch, zero_stage
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
-from vlc_core.errors import RecipeError, VlcError
+from vlc_core.errors import RecipeError
 from vlc_core.start import load_start
 from vlc_core.tokenizer import Tokenizer
+from vlc_core.weights import compared
 
 if TYPE_CHECKING:
     import torch
 
     from vlc_core.assemble import Data
     from vlc_core.plugins import Plugins
+    from vlc_core.pretrainer import Pretrainer
     from vlc_core.recipe import LoadedRecipe
     from vlc_core.recipe.schema import Recipe
 
@@ -53,20 +57,44 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
         StorageError: The run folder cannot be written.
     """
     here = ranks.place()
-    if here.rank == 0:
-        preflight(loaded, plugins.registry, world=here.world, resume=resume, allow_changes=allow_changes)
     on = ranks.device(here.local_rank)
     ranks.join(here, on)
+    folder = RunFolder(Path(loaded.recipe.output))
+
+    def take() -> Path | None:
+        preflight(loaded, plugins.registry, world=here.world, resume=resume, allow_changes=allow_changes)
+        until_the_end.enter_context(folder.held())
+        folders.settle_all(folder.path)
+        folders.settle_all(folder.checkpoints)
+        return checkpoints.newest(folder.checkpoints)
+
     try:
-        with StopRequest().listening() as stop:
-            return _run(loaded, plugins, RunFolder(Path(loaded.recipe.output)), on, stop)
+        with StopRequest().listening() as stop, ranks.losses_named(), ExitStack() as until_the_end:
+            _refuse_other_recipes(loaded.recipe)
+            return _run(loaded, plugins, folder, ranks.on_first(take), on, stop)
     finally:
         ranks.leave()
 
 
-def _run(loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, on: torch.device, stop: StopRequest) -> Outcome:
+def _refuse_other_recipes(recipe: Recipe) -> None:
+    """Ranks that train different recipes would wait for each other, or worse, not notice."""
+    digests = distributed.gather_objects(sha256(recipe.model_dump_json().encode()).hexdigest())
+    other = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
+    if other:
+        raise RecipeError(
+            f"rank {other[0]} was given another recipe than rank 0: give all ranks the same file and --set"
+        )
+
+
+def _run(
+    loaded: LoadedRecipe,
+    plugins: Plugins,
+    folder: RunFolder,
+    start: Path | None,
+    on: torch.device,
+    stop: StopRequest,
+) -> Outcome:
     recipe, registry = loaded.recipe, plugins.registry
-    start = distributed.broadcast_object(checkpoints.newest(folder.checkpoints))
     saved = None if start is None else checkpoints.load_checkpoint(start)
     progress = Progress() if saved is None else saved.progress
 
@@ -79,7 +107,7 @@ def _run(loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, on: torch.de
         load_start(recipe.model, towers, loaded.place)
     model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data, loaded.place)
     if saved is not None:
-        model.load_state_dict(dict(saved.weights))
+        _restore(model, saved)
     compile_towers(recipe.model, towers, on, loaded.place)
     parameters = assemble.parameter_counts(model)
 
@@ -105,7 +133,7 @@ def _run(loaded: LoadedRecipe, plugins: Plugins, folder: RunFolder, on: torch.de
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))
     loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop)
-    with recorder.recording(str(on)):
+    with recorder.recording(str(on)), ranks.losses_named():
         finished = loop.run(iter(loader), partial(optimizers.set_rate, engine.optimizer))
         return recorder.end(finished, stop.signal)
 
@@ -130,25 +158,31 @@ def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
     )
 
 
-def _tokenizer(loaded: LoadedRecipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
-    """Made on rank 0 alone, which may read many captions; a run that is resumed keeps its own.
+def _restore(model: Pretrainer, saved: Checkpoint) -> None:
+    """Puts back weights, which a changed recipe may not fit.
 
     Raises:
-        VlcError: What rank 0 met, on every rank.
+        RecipeError: They do not fit.
     """
-    made: Tokenizer | VlcError | None = None
-    if distributed.rank() == 0:
-        try:
-            if resumed is not None:
-                made = Tokenizer.load(resumed.model)
-            else:
-                model = loaded.recipe.model
-                made = assemble.build_tokenizer(model, plugins.registry, data.captions, loaded.place)
-        except VlcError as error:
-            made = error
-    made = distributed.broadcast_object(made)
-    if isinstance(made, VlcError):
-        raise made
-    if made is None:
-        raise RecipeError("rank 0 made no tokenizer")
-    return made
+    misfit = compared(model.state_dict(), saved.weights)  # empty where nothing differs
+    moments = {f"{name}/{kind}" for name, p in model.named_parameters() if p.requires_grad for kind in zero.MOMENTS}
+    lacking = sorted(moments - saved.moments.keys())
+    if lacking and not misfit:
+        misfit = f"moments of {len(lacking)} tensors are lacking, {lacking[0]} first"
+    if misfit:
+        raise RecipeError(
+            f"the checkpoint of step {saved.progress.step} does not fit the recipe's model: {misfit}; undo the change "
+            f"of the recipe, or train anew with another --set output=…"
+        )
+    model.load_state_dict(dict(saved.weights))
+
+
+def _tokenizer(loaded: LoadedRecipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
+    """Made on rank 0 alone, which may read many captions; a run that is resumed keeps its own."""
+
+    def make() -> Tokenizer:
+        if resumed is not None:
+            return Tokenizer.load(resumed.model)
+        return assemble.build_tokenizer(loaded.recipe.model, plugins.registry, data.captions, loaded.place)
+
+    return ranks.on_first(make)

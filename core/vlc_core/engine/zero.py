@@ -18,21 +18,14 @@ from torch import Tensor, nn
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def is_split(parameter: nn.Parameter) -> bool:
+def is_split(tensor: Tensor) -> bool:
     """Whether ZeRO-3 has split this parameter."""
-    return hasattr(parameter, "ds_id")
+    return hasattr(tensor, "ds_id")
 
 
 def state(module: nn.Module) -> dict[str, Tensor]:
-    """The whole state of ``module`` on the CPU: what ``state_dict`` would give if nothing were split."""
-    whole = module.state_dict()
-    for name, parameter in module.named_parameters():
-        if name in whole and is_split(parameter):
-            from deepspeed.runtime.zero.partition_parameters import GatheredParameters
-
-            with GatheredParameters([parameter]):
-                whole[name] = parameter.detach().clone()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in whole.items()}
+    """A copy on the CPU of the whole state of ``module``: what ``state_dict`` would give if nothing were split."""
+    return {name: _whole(tensor) for name, tensor in module.state_dict(keep_vars=True).items()}
 
 
 def make_moments(engine: Any) -> None:
@@ -50,9 +43,12 @@ def make_moments(engine: Any) -> None:
 
 
 def moments(engine: Any) -> dict[str, Tensor]:
-    """Adam's moments by parameter name and kind (``towers.image.head.weight/exp_avg``), in the parameter's shape."""
+    """A copy on the CPU of Adam's moments by parameter name and kind, in the parameter's shape.
+
+    A name is ``towers.image.head.weight/exp_avg``, for example.
+    """
     return {
-        f"{name}/{kind}": _moment(engine, parameter, kind).detach().cpu().contiguous()
+        f"{name}/{kind}": _copied(_moment(engine, parameter, kind))
         for name, parameter in _trained(engine)
         for kind in MOMENTS
     }
@@ -84,6 +80,19 @@ def clamp(parameter: Any, low: float, high: float) -> None:
     fragment = getattr(parameter, "_hp_mapping", None)
     if fragment is not None:
         fragment.hp_fragment.clamp_(low, high)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    if not is_split(tensor):
+        return _copied(tensor)
+    from deepspeed.runtime.zero.partition_parameters import GatheredParameters
+
+    with GatheredParameters([tensor]):  # one at a time: all at once may not fit on the device
+        return _copied(tensor)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _trained(engine: Any) -> list[tuple[str, nn.Parameter]]:

@@ -1,0 +1,150 @@
+"""Small models in DeepSpeed's engine, in this process: loaded by path, in tests and on ranks of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vlc_core import accounting, distributed
+from vlc_core.batch import Batch
+from vlc_core.engine import optimizer as optimizers
+from vlc_core.engine import zero
+from vlc_core.engine.settings import deepspeed_config
+from vlc_core.engine.setup import wrap
+from vlc_core.engine.stepping import Stepper
+from vlc_core.recipe.schema import Recipe
+
+STEPS = 6
+
+
+def small() -> ModuleType:
+    """The module of small models."""
+    name = "vlc_small_model"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("small_model.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def alone() -> None:
+    """Joins a process group of one, unless there is a group already."""
+    os.environ["LOCAL_RANK"] = "0"
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+
+
+def recipe(**changes: Any) -> Recipe:
+    """A recipe; keys of ``train`` and ``deepspeed`` by keyword."""
+    train = {"steps": STEPS, "batch_size": small().SAMPLES, "optimizer": {"lr": 2e-2, "weight_decay": 0.1}}
+    section = changes.pop("deepspeed", {})
+    return Recipe.model_validate(
+        {
+            "model": {"image": {"use": "look"}, "text": {"use": "read"}},
+            "objectives": [{"use": "clip"}],
+            "data": {"train": [{"use": "none"}]},
+            "train": {**train, **changes},
+            "deepspeed": section,
+        },
+        strict=False,
+    )
+
+
+class Trainer:
+    """What the loop does with a stepper, and nothing else."""
+
+    def __init__(
+        self,
+        mix: list[str],
+        *,
+        stage: int = 0,
+        micro: int | None = None,
+        model: dict[str, Any] | None = None,
+        **train: Any,
+    ) -> None:
+        alone()
+        said = recipe(deepspeed={"zero_optimization": {"stage": stage}}, micro_batch_size=micro, **train)
+        self.model = small().model(mix, dtype=torch.float32, **(model or {}))
+        adam = said.train.optimizer
+        groups = optimizers.parameter_groups(self.model, adam.weight_decay)
+        optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
+        self.engine = wrap(self.model, optimizer, deepspeed_config(said, distributed.world()))
+        self.share = said.train.batch_size // distributed.world()
+        self.stepper = Stepper(
+            self.engine,
+            self.model,
+            3,
+            distributed.rank(),
+            STEPS,
+            self.share if micro is None else micro,
+            said.train.clip_grad_norm,
+            stage,
+        )
+
+    def batch(self, step: int) -> Batch:
+        """This rank's share of the batch of ``step``."""
+        return small().batch(torch.float32, seed=step).split(self.share)[distributed.rank()]
+
+    def run(self, steps: int, *, first: int = 0) -> list[dict[str, float]]:
+        """The metrics of some steps."""
+        taken = []
+        for step in range(first, first + steps):
+            *terms, scale, norm = self.stepper(self.batch(step), step).tolist()
+            metrics = accounting.report(self.model.term_names, torch.tensor(terms).view(-1, 2), self.model.weights)
+            taken.append(metrics | {"scale": scale, "norm": norm})
+        return taken
+
+    def saved(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weights and moments."""
+        return zero.state(self.model), zero.moments(self.engine)
+
+
+def resumed(mix: list[str], weights: Any, moments: Any, steps: int, **options: Any) -> Trainer:
+    """A new trainer that stands where another stood."""
+    start = small().model(mix, dtype=torch.float32, **options.get("model", {}))
+    start.load_state_dict(weights)
+    made = small().model
+    small().model = lambda *_, **__: start
+    try:
+        trainer = Trainer(mix, **options)
+    finally:
+        small().model = made
+    zero.set_moments(trainer.engine, moments, steps)
+    return trainer
+
+
+def trained(mix: list[str], steps: int, options: dict[str, Any]) -> list[Any]:
+    """Metrics, weights and moments after some steps."""
+    trainer = Trainer(mix, **options)
+    return [trainer.run(steps), *trainer.saved()]
+
+
+def train_on_rank(rank: int, world: int, mix: list[str], steps: int, cases: list[dict[str, Any]]) -> list[Any]:
+    """Several of :func:`trained`, for ``run_on_ranks``."""
+    return [trained(mix, steps, options) for options in cases]
+
+
+def round_trips_on_rank(rank: int, world: int, mix: list[str], stages: list[int]) -> list[Any]:
+    """:func:`round_trip` under several stages, for ``run_on_ranks``."""
+    return [round_trip(mix, stage) for stage in stages]
+
+
+def round_trip(mix: list[str], stage: int) -> list[Any]:
+    """What is saved, put back into a new engine, and saved again; and the steps that follow either way."""
+    trainer = Trainer(mix, stage=stage)
+    trainer.run(2)
+    weights, moments = trainer.saved()
+    other = resumed(mix, weights, moments, 2, stage=stage)
+    again = other.saved()
+    return [[weights, moments], list(again), trainer.run(2, first=2), other.run(2, first=2)]
