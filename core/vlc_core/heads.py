@@ -11,6 +11,7 @@ from typing import Literal
 from torch import nn
 
 from vlc_core.errors import RecipeError
+from vlc_core.products import Linear
 from vlc_core.recipe.schema import Head, Model
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
@@ -49,9 +50,9 @@ def make_head(spec: Head, width: int, embed_dim: int, at: str) -> nn.Module:
     return nn.Identity()
 
 
-def projection(width: int, embed_dim: int) -> nn.Linear:
+def projection(width: int, embed_dim: int) -> Linear:
     """A linear head without bias; standard deviation W^-½ keeps the variance, as in CLIP."""
-    head = nn.Linear(width, embed_dim, bias=False)
+    head = Linear(width, embed_dim, bias=False)
     nn.init.normal_(head.weight, std=width**-0.5)
     return head
 
@@ -71,7 +72,7 @@ def perceptron(
     widths = [width, *[width if hidden is None else hidden] * (layers - 1)]
     parts: list[nn.Module] = []
     for before, after in pairwise(widths):
-        layer = nn.Linear(before, after)
+        layer = Linear(before, after)
         # The activation halves the variance (He et al., arXiv 1502.01852).
         nn.init.normal_(layer.weight, std=(2 / before) ** 0.5)
         nn.init.zeros_(layer.bias)
