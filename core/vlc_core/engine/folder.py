@@ -61,7 +61,7 @@ class RunFolder:
                 f"output: {self.path} is not empty and holds no run: choose another folder with --set output=…"
             )
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
-        if not os.access(existing, os.W_OK):
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
             raise StorageError(f"output: {existing} cannot be written: choose another folder with --set output=…")
 
     @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from vlc_core.engine.ranks import launched as launched
+from vlc_core.engine.place import launched as launched
 from vlc_core.errors import RankLost
 
 SPEAK_SECONDS = 5.0

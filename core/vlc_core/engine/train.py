@@ -17,6 +17,7 @@ from vlc_core.engine import ranks, schedule, zero
 from vlc_core.engine.checkpoint import Checkpoint, Progress
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
+from vlc_core.engine.place import place
 from vlc_core.engine.preflight import preflight
 from vlc_core.engine.recorder import Recorder, Trained
 from vlc_core.engine.run import Outcome, Run
@@ -56,7 +57,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
         Diverged: The loss or the gradient is not finite.
         StorageError: The run folder cannot be written.
     """
-    here = ranks.place()
+    here = place()
     on = ranks.device(here.local_rank)
     ranks.join(here, on)
     folder = RunFolder(Path(loaded.recipe.output))

@@ -1,0 +1,136 @@
+"""Metrics come a step late, once each and in order; what is not finite is told before anything is saved."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from vlc_core.accounting import TermName
+from vlc_core.engine.metrics import LateReader, MetricsFile, Taken
+from vlc_core.errors import Diverged, StorageError
+
+NAMES = (TermName("clip", "clip"), TermName("mlm", "mlm"))
+
+
+def taken(step: int, *, sums=(4.0, 6.0), scale=10.0, norm=0.5, flags=(0, 0, 0)) -> Taken:
+    numbers = [sums[0], 2.0, sums[1], 3.0, scale, norm, *flags]
+    return Taken(step, 1e-3 * step, NAMES, torch.tensor(numbers, dtype=torch.float64))
+
+
+def reader() -> LateReader:
+    return LateReader(8, {"clip": 1.0, "mlm": 0.5})
+
+
+def test_each_step_is_read_once_in_order_and_a_step_late():
+    late = reader()
+    arrived = [[read.step for read in late.push(taken(step))] for step in (1, 2, 3)]
+    assert arrived == [[], [1], [2]]
+    assert [read.step for read in late.flush()] == [3]
+    assert list(late.flush()) == []
+
+
+def test_what_is_read_is_what_was_measured():
+    late = reader()
+    list(late.push(taken(5, flags=(1, 2, 3))))
+    (read,) = late.flush()
+    rate = read.metrics.pop("samples_per_second")
+    assert read.metrics == {
+        "step": 5,
+        "samples": 40,
+        "loss": pytest.approx(2.0 + 0.5 * 2.0),
+        "loss/clip": 2.0,
+        "loss/mlm": 2.0,
+        "logit_scale": 10.0,
+        "lr": pytest.approx(5e-3),
+        "grad_norm": 0.5,
+    }
+    assert rate > 0
+    assert (read.flags.stop, read.flags.skipped, read.flags.truncated) == (1, 2, 3)
+
+
+def test_the_rate_is_of_the_steps_and_not_of_what_is_between_them():
+    late = reader()
+    late.restart_clock()
+    time.sleep(0.05)
+    list(late.push(taken(1)))
+    time.sleep(0.3)  # an evaluation
+    (first,) = late.flush()
+    late.restart_clock()
+    time.sleep(0.1)
+    list(late.push(taken(2)))
+    (second,) = late.flush()
+    assert 8 / 0.25 < first.metrics["samples_per_second"] <= 8 / 0.05
+    assert 8 / 0.25 < second.metrics["samples_per_second"] <= 8 / 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sums": (float("nan"), 1.0)}, ["loss", "loss/clip"]),
+        ({"sums": (1.0, float("inf"))}, ["loss", "loss/mlm"]),
+        ({"norm": float("inf")}, ["grad_norm"]),
+        ({"scale": float("nan")}, ["logit_scale"]),
+    ],
+)
+def test_what_is_not_finite_is_told_with_its_step_rate_and_terms(change, named):
+    late = reader()
+    list(late.push(taken(6, **change)))
+    with pytest.raises(Diverged) as caught:
+        list(late.flush())
+    sentence = str(caught.value)
+    assert sentence.startswith(" and ".join(named) + " not finite at step 6 (")
+    assert "learning rate 0.006" in sentence
+    assert "--resume" in sentence
+
+
+def lines(*steps: int) -> str:
+    return "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in steps)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", '{"step": 4, "lo', '{"step": 4}', "\0\0\0\n", "[1]\n", '{"loss": 2}\n', "\xff\n", "\n"],
+)
+def test_steps_beyond_the_resumed_one_and_half_lines_are_cut_off(tmp_path: Path, rest: str):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(lines(1, 2, 3, 4, 5) + rest, encoding="latin-1")
+    file = MetricsFile(path, step=3)
+    file.write({"step": 4, "loss": 0.5})
+    file.close()
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    assert [other.name for other in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_line_is_there_as_soon_as_it_is_written(tmp_path: Path):
+    file = MetricsFile(tmp_path / "metrics.jsonl", step=0)
+    file.write({"step": 1, "loss": 0.5})
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 0.5}\n'
+    file.close()
+
+
+def test_a_kill_while_lines_are_cut_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(lines(1, 2, 3))
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        MetricsFile(path, step=2)
+    assert path.read_text() == lines(1, 2, 3)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_full_disk_is_a_storage_error():
+    file = MetricsFile.__new__(MetricsFile)
+    file._path = Path("/dev/full")
+    file._file = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115
+    with pytest.raises(StorageError, match="No space left on device"):
+        file.write({"step": 1})
+    file.close()
+
+
+def test_a_folder_that_is_gone_is_a_storage_error(tmp_path: Path):
+    with pytest.raises(StorageError, match="cannot be written"):
+        MetricsFile(tmp_path / "gone" / "metrics.jsonl", step=0)
