@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vlc_core.errors import RecipeError
 from vlc_core.products import Linear, linear
+from vlc_plugin_encoders.attention import attend
 from vlc_plugin_encoders.rows import Rows
 
 Activation = Literal["gelu", "quick_gelu"]
@@ -57,9 +58,8 @@ class Attention(nn.Module):
         causal = self.causal and query_NW is None
         # Padding comes last, so that no real token of a causal tower ever sees it.
         mask = None if rows.mask is None or causal else rows.mask[:, None, None, :]
-        attended_NHQd = F.scaled_dot_product_attention(
-            q_NHQd, k_NHLd, v_NHLd, mask, self.dropout if self.training else 0.0, is_causal=causal
-        )
+        dropout = self.dropout if self.training else 0.0
+        attended_NHQd = attend(q_NHQd, k_NHLd, v_NHLd, mask, causal=causal, dropout=dropout)
         attended_NQW = attended_NHQd.transpose(1, 2).flatten(2)
         attended = rows.collect(attended_NQW) if query_NW is None else attended_NQW.squeeze(1)
         out: Tensor = self.out(attended)
