@@ -1,4 +1,4 @@
-"""The linear layer against torch's own, in float64 where it can be, gradients included."""
+"""Products and the linear layer over them against torch's own in float64, gradients included."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vlc_core.products import Linear, linear, product
+from vlc_core import products
+from vlc_core.products import Linear, linear
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4)])
@@ -48,7 +49,22 @@ def test_autocast_rules() -> None:
         assert layer(torch.randn(2, 8)).dtype == torch.bfloat16
 
 
-def test_product_of_transposed_views() -> None:
-    left, right = torch.randn(6, 5), torch.randn(5, 7)
-    torch.testing.assert_close(product(left, right.T), left @ right, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(product(left.T, torch.randn(3, 6)).shape, torch.Size([5, 3]))
+@pytest.mark.parametrize("onednn", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_product_is_that_of_float64_in_every_layout(
+    monkeypatch: pytest.MonkeyPatch, onednn: bool, dtype: torch.dtype
+) -> None:
+    if onednn and products._onednn_linear() is None:
+        pytest.skip("this build of torch has no oneDNN for this processor")
+    if not onednn:
+        monkeypatch.setattr(products, "_onednn_linear", lambda: None)
+    left, right = torch.randn(2, 70, 50, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    expected = left.double() @ right.double().T
+    for other in (right, right.T.contiguous().T, torch.cat([right, right], dim=1)[:, :50]):
+        torch.testing.assert_close(products.product(left, other).double(), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns", "width"), [(0, 3, 4), (3, 0, 4), (3, 2, 0)])
+def test_empty_matrices_have_empty_or_zero_products(rows: int, columns: int, width: int) -> None:
+    found = products.product(torch.ones(rows, width), torch.ones(columns, width))
+    assert torch.equal(found, torch.zeros(rows, columns))
