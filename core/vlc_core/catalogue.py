@@ -13,9 +13,9 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
         "prompts": ("clip80", "clip7", "simple", "digits"),
     },
     "encoders": {
-        "image_encoder": ("vit", "resnet"),
-        "text_encoder": ("text-transformer", "linear-text"),
-        "tokenizer": ("word", "bpe", "unigram", "file", "whole-text"),
+        "image_encoder": ("vit", "resnet", "transformers", "timm"),
+        "text_encoder": ("text-transformer", "linear-text", "transformers"),
+        "tokenizer": ("word", "bpe", "unigram", "file", "whole-text", "transformers"),
     },
     "eval": {"evaluator": ("zero-shot", "retrieval")},
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
