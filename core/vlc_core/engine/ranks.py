@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -50,9 +51,15 @@ def join(here: Place, on: torch.device) -> None:
 
 
 def leave() -> None:
-    """Leaves the process group."""
-    if dist.is_initialized():
+    """Leaves the process group, so that this process may join another."""
+    deepspeed = sys.modules.get("deepspeed")  # loaded only where an engine was made
+    if not dist.is_initialized():
+        return
+    if deepspeed is None or deepspeed.comm.comm.cdb is None:
         dist.destroy_process_group()
+    else:
+        deepspeed.comm.destroy_process_group()  # forgets the groups that it remembers
+        deepspeed.comm.comm.cdb = None
 
 
 def on_first(make: Callable[[], T]) -> T:

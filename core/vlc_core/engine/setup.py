@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from vlc_core.errors import RecipeError
@@ -49,7 +50,7 @@ def _wrapped(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mappin
         engine, *_ = deepspeed.initialize(
             model=module, optimizer=optimizer, config=dict(config), dist_init_required=False
         )
-    except (ValueError, AssertionError, DeepSpeedConfigError, ZeRORuntimeException) as error:
+    except (ValidationError, AssertionError, DeepSpeedConfigError, ZeRORuntimeException) as error:
         raise RecipeError(f"deepspeed refuses its section of the recipe: {_one_line(error)}") from error
     make_moments(engine)
     return engine

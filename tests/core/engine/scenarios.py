@@ -1,0 +1,172 @@
+"""Runs with faults, one after another in a process of their own: ``scenarios.py FOLDER`` prints how each ended.
+
+With RANK and WORLD_SIZE set it is one of several ranks. Faults come from an objective that is registered here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlc_core import distributed
+from vlc_core.engine import checkpoint as checkpoints
+from vlc_core.engine.train import train
+from vlc_core.errors import VlcError
+from vlc_core.interfaces.objective import ModelInfo, Objective, Term
+from vlc_core.plugins import plugins
+from vlc_core.recipe import load_recipe
+from vlc_core.registry import Registrar
+from vlc_core.step import Step
+
+RECIPE = """\
+seed: 3
+model:
+  image: {use: vit, size: 8, patch: 4, width: 16, depth: 1, heads: 2}
+  text: {use: text-transformer, width: 16, depth: 1, heads: 2, context: 12}
+  tokenizer: {use: word}
+  embed_dim: 8
+objectives: [{use: clip}, {use: faulty}]
+data: {train: [{use: digits, split: train, prompts: digits}]}
+train: {steps: 5, batch_size: 8, optimizer: {lr: 1e-2}}
+checkpoint: {every: 2, keep: 2}
+"""
+
+strike: Callable[[Step, int], torch.Tensor | None]
+at = 0
+
+
+class Faulty(Objective):
+    """Does what ``strike`` says, and is zero otherwise."""
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+
+    def forward(self, step: Step) -> Mapping[str, Term]:
+        global at
+        number, at = at, at + 1
+        struck = strike(step, number)
+        nothing = step.image.embed.sum() * 0
+        return {"faulty": Term(nothing if struck is None else struck, len(step))}
+
+
+def loss_is_nan(step: Step, number: int) -> torch.Tensor | None:
+    return step.image.embed.sum() * float("nan") if number == 2 else None
+
+
+def gradient_is_nan(step: Step, number: int) -> torch.Tensor | None:
+    """sqrt has no finite slope at zero: the loss is finite, its gradient is not."""
+    return (step.image.embed.sum() * 0).sqrt() if number == 2 else None
+
+
+def loss_is_nan_on_rank_1(step: Step, number: int) -> torch.Tensor | None:
+    return loss_is_nan(step, number) if distributed.rank() == 1 else None
+
+
+def nothing(step: Step, number: int) -> torch.Tensor | None:
+    return None
+
+
+def rank_1_dies(step: Step, number: int) -> torch.Tensor | None:
+    if number == 2 and distributed.rank() == 1:
+        os._exit(9)
+    return None
+
+
+def run(
+    folder: Path, name: str, fault: Any, *sets: str, resume: bool = False, first: int = 0, force: bool = False
+) -> dict[str, Any]:
+    """How a run ended: its exit code and sentence."""
+    global strike, at
+    strike, at = fault, first
+    os.environ["MASTER_PORT"] = str(int(os.environ.get("MASTER_PORT", "0")) + 1)
+    loaded = load_recipe(str(folder / "r.yaml"), sets=[f"output={folder / name}", *sets], registry=plugins().registry)
+    begun = time.monotonic()
+    try:
+        outcome = train(loaded, plugins(), resume=resume, allow_changes=force)
+        code, said = outcome.exit_code, outcome.reason
+    except VlcError as error:
+        code, said = error.exit_code, str(error)
+    except Exception:
+        code, said = 1, traceback.format_exc()
+    return {"code": code, "said": said, "seconds": time.monotonic() - begun}
+
+
+@contextmanager
+def full_disk(number: int) -> Iterator[None]:
+    """From checkpoint ``number`` on, no file of weights can be written."""
+    save, opened, left = checkpoints.save_checkpoint, Path.open, [number]
+
+    def no_room(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.name == "weights.safetensors" and args == ("wb",):
+            raise OSError(28, "No space left on device")
+        return opened(path, *args, **kwargs)
+
+    def counted(*args: Any, **kwargs: Any) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            Path.open = no_room  # type: ignore[method-assign,assignment]
+        return save(*args, **kwargs)
+
+    checkpoints.save_checkpoint = counted
+    try:
+        yield
+    finally:
+        checkpoints.save_checkpoint, Path.open = save, opened  # type: ignore[method-assign]
+
+
+def say(ended: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(ended) + "\n")
+    sys.stdout.flush()
+
+
+def on_one_rank(folder: Path) -> dict[str, Any]:
+    ended = {"whole": run(folder, "whole", nothing)}
+    ended["nan"] = run(folder, "nan", loss_is_nan)
+    for stage in (0, 2):
+        stages = f"deepspeed.zero_optimization.stage={stage}"
+        ended[f"gradient {stage}"] = run(folder, f"gradient-{stage}", gradient_is_nan, "checkpoint.every=1", stages)
+    ended["resumed"] = run(folder, "nan", nothing, resume=True, first=2)
+    with full_disk(1):
+        ended["full"] = run(folder, "full", nothing)
+    ended["after full"] = run(folder, "full", nothing, resume=True)
+    (folder / "full" / "model").rename(folder / "full" / ".model.old")
+    ended["bridged"] = run(folder, "full", nothing, "train.steps=6", resume=True)
+    ended["again"] = run(folder, "whole", nothing)
+    ended["finished"] = run(folder, "whole", nothing, resume=True)
+    ended["misfit"] = run(folder, "whole", nothing, "model.embed_dim=6", resume=True, force=True)
+    os.environ["NAME_OF_NOBODY"] = "x"
+    ended["bad data"] = run(folder, "bad", nothing, "data.train=[{use: folder, path: nowhere}]")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "thesis.tex").write_text("years of work")
+    ended["not a run"] = run(folder, "mine", nothing, "data.train=[{use: folder, path: nowhere}]", resume=True)
+    return ended
+
+
+def on_two_ranks(folder: Path) -> dict[str, Any]:
+    rank = int(os.environ["RANK"])
+    ended = {"nan": run(folder, "nan-2", loss_is_nan_on_rank_1)}
+    ended["again"] = run(folder, "nan-2", nothing)
+    ended["disagree"] = run(folder, "other", nothing, f"seed={rank}")
+    with full_disk(0):
+        ended["full"] = run(folder, "full-2", nothing)
+    if rank == 1:
+        say(ended)  # before it dies
+    ended["dies"] = run(folder, "dies", rank_1_dies)
+    return ended
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    Registrar(plugins().registry, "faults").objective("faulty", "__main__:Faulty")
+    place = Path(sys.argv[1])
+    (place / "r.yaml").write_text(RECIPE)
+    say(on_two_ranks(place) if "RANK" in os.environ else on_one_rank(place))

@@ -1,0 +1,189 @@
+"""Runs that meet a fault end with its code and its sentence, and what they saved is whole, finite and gone on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlc_core import folders
+from vlc_core.engine.checkpoint import load_checkpoint, newest
+
+SCRIPT = Path(__file__).with_name("scenarios.py")
+
+
+def command(folder: Path, **environment: str) -> subprocess.Popen[str]:
+    left_out = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    plain = {key: value for key, value in os.environ.items() if key not in left_out}
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder)],
+        env={**plain, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The scenarios of one rank."""
+    folder = tmp_path_factory.mktemp("one")
+    return folder, answer(command(folder))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """The scenarios of two ranks, of which the second dies in the last."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = min(free.getsockname()[1], 60_000)
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    ranks = [command(folder, RANK=str(rank), LOCAL_RANK=str(rank), **told) for rank in range(2)]
+    first = answer(ranks[0])
+    out, err = ranks[1].communicate(timeout=60)
+    assert ranks[1].returncode == 9, err
+    return folder, [first, *(json.loads(line) for line in out.splitlines())]
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_rate(rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: value for key, value in row.items() if key != "samples_per_second"} for row in rows]
+
+
+def saved_steps(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+def test_a_run_leaves_what_it_should(one):
+    folder, ended = one
+    assert ended["whole"]["code"] == 0
+    assert sorted(path.name for path in (folder / "whole").iterdir()) == [
+        "checkpoints",
+        "environment.json",
+        "exit.json",
+        "metrics.jsonl",
+        "model",
+        "recipe.yaml",
+    ]
+    assert [row["step"] for row in metrics(folder / "whole")] == [1, 2, 3, 4, 5]
+    assert saved_steps(folder / "whole") == ["step-00000004", "step-00000005"]
+    assert folders.problems(folder / "whole" / "model") == []
+
+
+def test_a_loss_that_is_not_finite_ends_with_its_step_rate_and_terms(one):
+    _, ended = one
+    assert ended["nan"]["code"] == 4
+    assert ended["nan"]["said"].startswith("loss and loss/faulty and grad_norm not finite at step 3 (")
+    assert "learning rate 0.005" in ended["nan"]["said"]
+
+
+def test_what_was_saved_before_is_finite_and_went_on_to_the_bit(one):
+    folder, ended = one
+    assert ended["resumed"]["code"] == 0
+    assert without_rate(metrics(folder / "nan")) == without_rate(metrics(folder / "whole"))
+    for file in ("weights", "moments"):
+        pair = [folder / run / "checkpoints" / "step-00000005" / f"{file}.safetensors" for run in ("nan", "whole")]
+        assert pair[0].read_bytes() == pair[1].read_bytes()
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_gradient_that_is_not_finite_is_never_saved_although_the_loss_is(one, stage: int):
+    folder, ended = one
+    run = folder / f"gradient-{stage}"
+    assert ended[f"gradient {stage}"]["code"] == 4
+    assert ended[f"gradient {stage}"]["said"].startswith("grad_norm not finite at step 3 (")
+    assert saved_steps(run) == ["step-00000001", "step-00000002"]
+    path = newest(run / "checkpoints")
+    assert path is not None
+    checkpoint = load_checkpoint(path)
+    for name, tensor in {**checkpoint.weights, **checkpoint.moments}.items():
+        assert tensor.isfinite().all(), name
+    assert json.loads((run / "exit.json").read_text())["exit_code"] == 4
+
+
+def test_a_full_disk_ends_the_run_with_the_bytes_and_keeps_the_checkpoint_before(one):
+    folder, ended = one
+    assert ended["full"]["code"] == 5
+    assert "step-00000004 cannot be written (No space left on device): it needs " in ended["full"]["said"]
+    assert ended["after full"]["code"] == 0
+    assert without_rate(metrics(folder / "full"))[:5] == without_rate(metrics(folder / "whole"))
+
+
+def test_a_model_folder_lost_between_two_names_is_found_at_resume(one):
+    folder, ended = one
+    assert ended["bridged"] == {"code": 0, "said": "all steps taken", "seconds": ended["bridged"]["seconds"]}
+    assert saved_steps(folder / "full") == ["step-00000005", "step-00000006"]
+    assert not any(path.name.startswith(".") for path in (folder / "full").iterdir())
+
+
+def test_a_finished_run_may_be_resumed_and_stays_as_it_is(one):
+    folder, ended = one
+    assert ended["again"]["code"] == 2
+    assert ended["finished"]["code"] == 0
+    assert [row["step"] for row in metrics(folder / "whole")] == [1, 2, 3, 4, 5]
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_by_name(one):
+    _, ended = one
+    assert ended["misfit"]["code"] == 2
+    assert "the checkpoint of step 5 does not fit the recipe's model: " in ended["misfit"]["said"]
+    assert "head.weight" in ended["misfit"]["said"]
+
+
+def test_a_run_that_never_began_leaves_no_folder_and_takes_none_away(one):
+    folder, ended = one
+    assert ended["bad data"]["code"] == 3
+    assert not (folder / "bad").exists()
+    assert ended["not a run"]["code"] == 2
+    assert (folder / "mine" / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("nan", 4, "loss and loss/faulty and grad_norm not finite at step 3"),
+        ("again", 2, "holds another run"),
+        ("disagree", 2, "rank 1 was given another recipe than rank 0"),
+    ],
+)
+def test_all_ranks_end_alike(two, name: str, code: int, words: str):
+    _, ranks = two
+    assert len(ranks) == 2
+    for ended in ranks:
+        assert ended[name]["code"] == code
+        assert words in ended[name]["said"]
+        assert ended[name]["seconds"] < 30
+
+
+def test_a_fault_of_one_rank_loses_the_others_by_name(two):
+    folder, (first, second) = two
+    assert first["full"]["code"] == 5
+    assert second["full"]["code"] == 6
+    assert "rank 1 lost touch with another rank" in second["full"]["said"]
+    assert not (folder / "other").exists()
+
+
+def test_a_rank_that_dies_is_noticed_at_once(two):
+    folder, (first, _) = two
+    assert first["dies"]["code"] == 6
+    assert first["dies"]["seconds"] < 20
+    record = json.loads((folder / "dies" / "exit.json").read_text())
+    assert (record["status"], record["exit_code"]) == ("failed", 6)
+    assert newest(folder / "dies" / "checkpoints") is not None
