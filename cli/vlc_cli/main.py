@@ -6,6 +6,7 @@ Nothing here or at the top of a command's file imports torch: ``--help`` and mis
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -24,6 +25,9 @@ EPILOG = "Documentation and examples are in README.md and docs/ of the source."
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits with its code."""
+    # Threads that wait by spinning hold the cores that the others need: beside any other work on the machine a
+    # training step took thirty times as long. OpenMP reads this once, when torch loads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without "·" is no reason to fail
