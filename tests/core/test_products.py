@@ -11,11 +11,12 @@ from vlc_core.products import Linear, linear
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4)])
+@pytest.mark.parametrize("outputs", [6, 9])
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear_is_torchs(shape: tuple[int, ...], bias: bool) -> None:
+def test_linear_is_torchs(shape: tuple[int, ...], outputs: int, bias: bool) -> None:
     torch.manual_seed(0)
-    leaves = [torch.randn(*shape, 7), torch.randn(6, 7), torch.randn(6) if bias else None]
-    weights = torch.randn(*shape, 6)
+    leaves = [torch.randn(*shape, 7), torch.randn(outputs, 7), torch.randn(outputs) if bias else None]
+    weights = torch.randn(*shape, outputs)
     ours, theirs = ([x.clone().requires_grad_() if x is not None else None for x in leaves] for _ in range(2))
     found = linear(*ours)  # type: ignore[arg-type]
     expected = F.linear(*(x.double() if x is not None else None for x in theirs))  # type: ignore[arg-type]
