@@ -79,7 +79,13 @@ class Trainer:
         adam = said.train.optimizer
         groups = optimizers.parameter_groups(self.model, adam.weight_decay)
         optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
-        self.engine = wrap(self.model, optimizer, deepspeed_config(said, distributed.world()))
+        config = deepspeed_config(said, distributed.world())
+        # Also where one rank alone would be given stage 0: what several ranks do is tried on one.
+        config["zero_optimization"]["stage"] = stage
+        config["gradient_clipping"] = (
+            0.0 if stage == 0 or said.train.clip_grad_norm is None else said.train.clip_grad_norm
+        )
+        self.engine = wrap(self.model, optimizer, config)
         self.share = said.train.batch_size // distributed.world()
         self.stepper = Stepper(
             self.engine,

@@ -58,7 +58,7 @@ def deepspeed_config(recipe: Recipe, world: int) -> dict[str, Any]:
     if problems:
         raise RecipeError(problems)
     per_rank, parts = rank_batch(recipe, world)
-    stage = zero_stage(recipe.deepspeed)
+    stage = zero_stage_taken(recipe.deepspeed, world)
     clip = recipe.train.clip_grad_norm
     config: dict[str, Any] = {
         "train_batch_size": recipe.train.batch_size,
@@ -67,12 +67,22 @@ def deepspeed_config(recipe: Recipe, world: int) -> dict[str, Any]:
         # Stage 0 clips in the engine's own step, which also tells the norm; DeepSpeed's stage 0 does not.
         "gradient_clipping": clip if clip is not None and stage > 0 else 0.0,
         "steps_per_print": 2**31,
-        "zero_optimization": {"stage": stage},
     }
     if recipe.train.precision == "bf16":
         # Autocast over fp32 parameters: an optimizer step on a bf16 scale or twin would round to nothing.
         config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
-    return _merged(config, recipe.deepspeed)
+    return _merged(_merged(config, recipe.deepspeed), {"zero_optimization": {"stage": stage}})
+
+
+def zero_stage_taken(deepspeed: Mapping[str, Any], world: int) -> int:
+    """The ZeRO stage that ``world`` ranks train under.
+
+    Alone there is nobody to share with: stages 1 and 2 would take the same steps as 0, copy every gradient and weight
+    several times on the way, and hold the weights twice. Where they offload to the CPU they are of use.
+    """
+    stage = zero_stage(deepspeed)
+    useless = world == 1 and stage in (1, 2) and "offload_optimizer" not in deepspeed["zero_optimization"]
+    return 0 if useless else stage
 
 
 def zero_stage(deepspeed: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from vlc_core import distributed
 from vlc_core.errors import RecipeError
 
 
@@ -52,6 +53,9 @@ def _wrapped(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mappin
         )
     except (ValidationError, AssertionError, DeepSpeedConfigError, ZeRORuntimeException) as error:
         raise RecipeError(f"deepspeed refuses its section of the recipe: {_one_line(error)}") from error
+    if engine.zero_optimization_stage() == 0 and distributed.world() == 1:
+        # There is nothing to add up, and DeepSpeed would put all gradients into one buffer and back.
+        engine.enable_backward_allreduce = False
     make_moments(engine)
     return engine
 

@@ -87,10 +87,13 @@ class Stepper:
             self.engine.step()
             known = self.engine.get_global_grad_norm()  # None or 0.0 before the first update
             return torch.as_tensor(0.0 if known is None else known, device=self.engine.device)
-        gradients = [p for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in gradients if p.grad is not None])
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        for parameter in trained:
+            if parameter.grad is None:  # as ZeRO has it: what had no part in a loss decays like the rest
+                parameter.grad = torch.zeros_like(parameter)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if self.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
+            torch.nn.utils.clip_grads_with_norm_(trained, self.clip, norm)
         self.engine.step()
         return norm
 

@@ -21,7 +21,7 @@ from vlc_core.engine.place import place
 from vlc_core.engine.preflight import preflight
 from vlc_core.engine.recorder import Recorder, Trained
 from vlc_core.engine.run import Outcome, Run
-from vlc_core.engine.settings import deepspeed_config, rank_batch, zero_stage
+from vlc_core.engine.settings import deepspeed_config, rank_batch
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import RecipeError
@@ -129,7 +129,7 @@ def _run(
     )  # fmt: skip
     stepper = Stepper(
         engine, model, recipe.seed, rank, steps, per_rank // parts,
-        recipe.train.clip_grad_norm, zero_stage(recipe.deepspeed),
+        recipe.train.clip_grad_norm, engine.zero_optimization_stage(),
     )  # fmt: skip
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))

@@ -52,7 +52,21 @@ def test_all_else_is_passed_through_and_merged(engines: ModuleType):
 @pytest.mark.parametrize(("stage", "clip", "told"), [(0, 1.0, 0.0), (1, 1.0, 1.0), (3, 0.5, 0.5), (2, None, 0.0)])
 def test_clipping_is_deepspeeds_from_stage_1_on(engines: ModuleType, stage: int, clip: float | None, told: float):
     section = {"zero_optimization": {"stage": stage}}
-    assert deepspeed_config(engines.recipe(deepspeed=section, clip_grad_norm=clip), 1)["gradient_clipping"] == told
+    assert deepspeed_config(engines.recipe(deepspeed=section, clip_grad_norm=clip), 2)["gradient_clipping"] == told
+
+
+@pytest.mark.parametrize(
+    ("stage", "world", "taken"), [(1, 1, 0), (2, 1, 0), (3, 1, 3), (1, 2, 1), (2, 2, 2), (0, 2, 0)]
+)
+def test_alone_nothing_is_split_that_is_held_whole_anyway(engines: ModuleType, stage: int, world: int, taken: int):
+    config = deepspeed_config(engines.recipe(deepspeed={"zero_optimization": {"stage": stage, "x": 1}}), world)
+    assert config["zero_optimization"] == {"stage": taken, "x": 1}
+    assert config["gradient_clipping"] == (1.0 if taken else 0.0)
+
+
+def test_what_is_offloaded_keeps_its_stage(engines: ModuleType):
+    section = {"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}
+    assert deepspeed_config(engines.recipe(deepspeed=section), 1)["zero_optimization"]["stage"] == 2
 
 
 @pytest.mark.parametrize(
