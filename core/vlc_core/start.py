@@ -34,8 +34,8 @@ def check_origins(model: Model, where: Where = str) -> None:
     for side, spec in (("image", model.image), ("text", model.text)):
         if spec.pretrained is not None and not Path(spec.pretrained).exists():
             raise StorageError(
-                f"{where(f'model.{side}.pretrained')}: there is nothing at {spec.pretrained}: give a run, its model "
-                "folder, or a file of safetensors"
+                f"{where(f'model.{side}.pretrained')}: there is nothing at {spec.pretrained} on this machine: give a "
+                "run, its model folder, or a file of safetensors"
             )
 
 
