@@ -76,6 +76,7 @@ class DualEncoder:
 
         Raises:
             ValueError: A single picture, or a tensor of another shape.
+            DataError: A picture has no defined colours.
         """
         shape = (3, self.size, self.size)
         if isinstance(images, Image.Image) or (isinstance(images, Tensor) and images.shape[1:] != shape):
@@ -83,14 +84,22 @@ class DualEncoder:
             raise ValueError(
                 f"encode_image takes a list of pictures or a tensor (N, 3, {self.size}, {self.size}); got {got}"
             )
-        parts = [self._encode_images(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
+        parts = []
+        for start in range(0, len(images), batch_size):
+            pixels = self._pixels(images, range(start, min(start + batch_size, len(images))))
+            parts.append(self.towers.image(pixels.to(self.device)).embed)
         return self._joined(parts)
 
-    def _encode_images(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
-        if not isinstance(images, Tensor):
-            images = stack_pixels([fit(decode(image), self.size) for image in images], self.size)
-        embed: Tensor = self.towers.image(images.to(self.device)).embed
-        return embed
+    def _pixels(self, images: Sequence[Image.Image] | Tensor, rows: range) -> Tensor:
+        if isinstance(images, Tensor):
+            return images[rows.start : rows.stop]
+        fitted = []
+        for index in rows:
+            try:
+                fitted.append(fit(decode(images[index]), self.size))
+            except DataError as error:
+                raise DataError(f"picture {index} cannot be encoded: {error}") from error
+        return stack_pixels(fitted, self.size)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], *, batch_size: int = 1024) -> Tensor:
