@@ -76,7 +76,7 @@ class Attention(nn.Module):
     def _heads(self, x_NLC: Tensor, parts: int) -> tuple[Tensor, ...]:
         number, length, channels = x_NLC.shape
         split = x_NLC.view(number, length, parts, self.heads, channels // (parts * self.heads))
-        return split.permute(2, 0, 3, 1, 4).unbind(0)
+        return tuple(part.transpose(1, 2) for part in split.unbind(2))
 
 
 class Mlp(nn.Module):
