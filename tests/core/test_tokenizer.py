@@ -136,9 +136,7 @@ def test_a_broken_table_of_special_ids_is_said(tokenizer: Tokenizer, tmp_path: P
 
 
 @pytest.mark.parametrize("changed", [{"size": 4}, {"pad": 99}, {"end": -1}])
-def test_special_ids_that_do_not_fit_are_refused(
-    tokenizer: Tokenizer, tmp_path: Path, changed: dict[str, int]
-) -> None:
+def test_special_ids_that_do_not_fit_are_refused(tokenizer: Tokenizer, tmp_path: Path, changed: dict[str, int]) -> None:
     tokenizer.save(tmp_path)
     path = tmp_path / "special_ids.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
@@ -177,9 +175,7 @@ def test_a_forked_worker_encodes_the_same(tokenizer: Tokenizer, capfd: pytest.Ca
 
 
 def test_a_new_process_encodes_the_same(tokenizer: Tokenizer) -> None:
-    program = (
-        "import pickle, sys; print(pickle.load(sys.stdin.buffer).encode(['a <pad> dog'], 9).ids.tolist())"
-    )
+    program = "import pickle, sys; print(pickle.load(sys.stdin.buffer).encode(['a <pad> dog'], 9).ids.tolist())"
     child = subprocess.run(
         [sys.executable, "-c", program], input=pickle.dumps(tokenizer), capture_output=True, check=True
     )

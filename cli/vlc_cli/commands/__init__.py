@@ -16,7 +16,10 @@ COMMANDS: dict[str, Command] = {
     "train": Command("train:train", "Train a model as a recipe says."),
     "eval": Command("eval:evaluate", "Measure a trained model."),
     "check": Command("check:check", "Validate a recipe completely and train nothing."),
+    "init": Command("init:init", "Write a commented first recipe for a method."),
     "list-plugins": Command("list_plugins:list_plugins", "List what the installed plugins offer to recipes."),
     "show-plugin": Command("show_plugin:show_plugin", "Show what a plugin offers, or a component's options."),
+    "schema": Command("schema:schema", "Print the JSON schema of recipes, for editors."),
+    "doctor": Command("doctor:doctor", "Examine this machine: can it train, and is it slow?"),
 }
 """In the order in which ``vlc --help`` lists them."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from vlc_cli import options
 
 if TYPE_CHECKING:
+    from vlc_core.plan.planning import Plan as Takes
     from vlc_core.plugins import Plugins
-    from vlc_core.recipe import Recipe
+    from vlc_core.recipe import LoadedRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Plan:
         output: Its folder.
         output_holds_a_run: Whether training must be told to resume, or to write elsewhere.
         parameters: By part of the model.
+        trained: Those of them that are not frozen, by part.
         sources: Samples by source.
         classes: How many classes the sources have together.
         vocabulary: How many ids the tokenizer has.
@@ -30,12 +35,14 @@ class Plan:
         epoch_samples: Samples in an epoch.
         epochs: How many of those the run makes.
         evaluators: Their names.
+        takes: Memory, traffic and compute of a device.
     """
 
     name: str
     output: str
     output_holds_a_run: bool
     parameters: dict[str, int]
+    trained: dict[str, int]
     sources: dict[str, int]
     classes: int
     vocabulary: int
@@ -44,19 +51,29 @@ class Plan:
     epoch_samples: int
     epochs: float
     evaluators: tuple[str, ...]
+    takes: Takes
 
 
 def check(
     recipe: options.RecipeArgument,
     sets: options.Sets = [],  # noqa: B006
+    devices: Annotated[
+        list[str],
+        typer.Option("--devices", metavar="N", help="Plan for so many devices; several as 1,8,1024. Repeatable."),
+    ] = ["1"],  # noqa: B006
+    on: Annotated[
+        Literal["cpu", "cuda"] | None,
+        typer.Option("--on", help="Plan for this device; by default what this machine has."),
+    ] = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Validate a recipe completely and train nothing.
 
-    The recipe and every option are checked, the data is opened, and the model is built. No folder is made.
+    The recipe and every option are checked, the data is opened, and the model is built. Memory, traffic and compute of
+    a device are worked out. No folder is made.
     """
-    from vlc_cli import console
+    from vlc_cli import console, plan_tables
     from vlc_cli.logs import show_warnings
     from vlc_core.plugins import plugins
     from vlc_core.recipe import load_recipe
@@ -65,15 +82,20 @@ def check(
     found = plugins()
     loaded = load_recipe(recipe, sets=sets, registry=found.registry)
     with console.waiting(f"checking {recipe} …"):
-        plan = plan_of(loaded.recipe, found)
+        plan = plan_of(loaded, found, devices=plan_tables.counts(devices), on=on)
     if json:
-        console.say_json({"recipe": loaded.resolved, "plan": asdict(plan)})
+        console.say_json({"recipe": loaded.resolved, "plan": asdict(plan) | {"takes": plan.takes.as_json()}})
     else:
         console.say(described(plan))
+        console.say(plan_tables.tables(plan.takes))
 
 
-def plan_of(recipe: Recipe, found: Plugins) -> Plan:
-    """Opens the recipe's data and builds its model.
+def plan_of(
+    loaded: LoadedRecipe, found: Plugins, *, devices: Sequence[int] = (1,), on: Literal["cpu", "cuda"] | None = None
+) -> Plan:
+    """Opens the recipe's data and builds its model, with the weights that it starts from.
+
+    What it takes is worked out for ``devices`` of the kind ``on``.
 
     Raises:
         VlcError: Whatever ``vlc train`` would refuse to start with, on one rank.
@@ -81,13 +103,18 @@ def plan_of(recipe: Recipe, found: Plugins) -> Plan:
     from vlc_core import assemble
     from vlc_core.engine.folder import RunFolder
     from vlc_core.engine.settings import deepspeed_config
+    from vlc_core.plan.planning import make_plan
+    from vlc_core.start import check_origins, load_start
 
+    recipe, where = loaded.recipe, loaded.place
     deepspeed_config(recipe, 1)
-    data = assemble.build_data(recipe, found.registry)
-    evaluators = assemble.build_evaluators(recipe, found.registry)
-    tokenizer = assemble.build_tokenizer(recipe.model, found.registry, data.captions)
-    towers = assemble.build_towers(recipe.model, found.registry, tokenizer)
-    model = assemble.build_pretrainer(recipe, found.registry, towers, tokenizer, data)
+    check_origins(recipe.model, where)
+    data = assemble.build_data(recipe, found.registry, where)
+    evaluators = assemble.build_evaluators(recipe, found.registry, where)
+    tokenizer = assemble.build_tokenizer(recipe.model, found.registry, data.captions, where)
+    towers = assemble.build_towers(recipe.model, found.registry, tokenizer, where)
+    load_start(recipe.model, towers, where)
+    model = assemble.build_pretrainer(recipe, found.registry, towers, tokenizer, data, where)
     epoch = data.sampler.epoch
     steps = assemble.total_steps(recipe, epoch)
     samples = steps * recipe.train.batch_size
@@ -97,6 +124,7 @@ def plan_of(recipe: Recipe, found: Plugins) -> Plan:
         output=recipe.output,
         output_holds_a_run=folder.recipe.exists(),
         parameters=assemble.parameter_counts(model),
+        trained=assemble.parameter_counts(model, trained=True),
         sources={source.name: len(source.dataset) for source in data.sources},
         classes=len(data.classes),
         vocabulary=tokenizer.vocabulary.size,
@@ -105,6 +133,7 @@ def plan_of(recipe: Recipe, found: Plugins) -> Plan:
         epoch_samples=epoch,
         epochs=samples / epoch,
         evaluators=tuple(evaluators),
+        takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
     )
 
 
@@ -118,9 +147,11 @@ def described(plan: Plan) -> str:
         output += " holds a run: train with --resume, or with --set output=…"
     sources = ", ".join(f"{name} {console.count(size)}" for name, size in plan.sources.items())
     classes = f", {plan.classes:,} classes" if plan.classes else ""
+    frozen = {part: size - plan.trained.get(part, 0) for part, size in plan.parameters.items()}
     lines = {
         "recipe": f"{plan.name} is complete and sound",
         "parameters": parts(plan.parameters),
+        "frozen": parts({part: size for part, size in frozen.items() if size}) if any(frozen.values()) else "none",
         "data": f"{sources} samples{classes}, {plan.vocabulary:,} token ids",
         "training": f"{plan.steps:,} steps, {console.count(plan.samples)} samples, "
         + epochs(plan.samples, plan.epoch_samples),
