@@ -151,7 +151,8 @@ def compare(name: str, asked: int, steps: int, *, forced: bool, profile: bool) -
     # The bound methods of a copy are those of the model that was copied.
     copied = Pretrainer(copied.towers, dict(copied.objectives.items()), model.weights, {"clip": Clip.needs})  # type: ignore[arg-type]
     rivals = ours(model, batch, stage), plain(copied, batch)
-    pairs, losses = [], ([], [])
+    pairs: list[list[float]] = []
+    losses: tuple[list[float], list[float]] = ([], [])
     profiler = cProfile.Profile()
     for number in range(steps + 5):
         spent = []
@@ -160,10 +161,11 @@ def compare(name: str, asked: int, steps: int, *, forced: bool, profile: bool) -
             start = time.perf_counter()
             metrics = profiler.runcall(rival, number) if watched else rival(number)
             spent.append(time.perf_counter() - start)
-            heard.append(metrics.get("loss"))
+            if metrics:
+                heard.append(metrics["loss"])
         pairs.append(spent)
     pairs = pairs[5:]
-    differ = max(abs(a - b) / b for a, b in zip(losses[0][1:], losses[1], strict=False))
+    differ = max(abs(a - b) / b for a, b in zip(*losses, strict=False))
     ratio = statistics.median(a / b for a, b in pairs)
     times = [statistics.median(side) * 1e3 for side in zip(*pairs, strict=True)]
     least = [min(side) for side in zip(*pairs, strict=True)]
