@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent: set VLC_TEST_DATA to a folder of test data")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_process_group_left() -> Iterator[None]:
+    """Leaves the process group that a module's tests have joined: the next module may join one of its own."""
+    yield
+    if "torch.distributed" in sys.modules:
+        from vlc_core.engine import ranks
+
+        ranks.leave()

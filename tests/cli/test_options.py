@@ -13,9 +13,12 @@ from vlc_cli.main import application, load_command, run
 PINNED = {
     "train": ["RECIPE", "--set", "--resume", "--allow-changes", "--devices", "--debug"],
     "eval": ["RUN", "--with", "--set", "--json", "--debug"],
-    "check": ["RECIPE", "--set", "--json", "--debug"],
+    "check": ["RECIPE", "--set", "--devices", "--on", "--json", "--debug"],
+    "init": ["METHOD", "--output", "--debug"],
     "list-plugins": ["--json", "--debug"],
     "show-plugin": ["NAME", "--json", "--debug"],
+    "schema": ["--component", "--output", "--debug"],
+    "doctor": ["--json", "--debug"],
 }
 
 
