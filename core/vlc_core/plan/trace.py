@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,8 @@ def trace(subject: Subject, *, world: int, per_rank: int, parts: int) -> Traced:
         Untraceable: It needs the values of what has none, however the model is built.
     """
     failure: Exception | None = None
-    with _ranks(world), torch.random.fork_rng(devices=[]):
+    with _ranks(world), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own tracing asks tensors for gradients that they do not keep
         for build, condition in ((shell.build_empty, True), (shell.build_full, True), (shell.build_full, False)):
             try:
                 model = build(subject.recipe, subject.registry, subject.tokenizer, subject.data)
