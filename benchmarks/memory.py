@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 CASES: dict[str, tuple[str, ...]] = {
+    "quickstart": (str(Path(__file__).parents[1] / "recipes" / "quickstart.yaml"),),
     "laptop": ("clip/laptop",),
     "laptop, in parts": ("clip/laptop", "train.micro_batch_size=32"),
     "wide text": (

@@ -27,9 +27,9 @@ from torch import nn
 from vlc_core.plan import trace
 from vlc_core.plan.trace import Traced
 
-HEAP_SHARE = 0.45
+HEAP_SHARE = 0.15
 """What glibc's heap holds beyond what is alive, as a share of that."""
-KERNELS = 60 << 20
+KERNELS = 50 << 20
 """Code and tables of the compiled kernels of some ten shapes."""
 COPIES_SAVED = 6
 """Gradients' sizes that saving takes: weights and both moments copied, and once more as the bytes of their files."""
