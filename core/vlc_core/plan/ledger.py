@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,7 @@ _LIKE_NEW: dict[Any, Any] = {
     _aten.new_ones.default: _aten.ones.default,
     _aten.new_full.default: _aten.full.default,
 }
+_INDEXED = (_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default, _aten._index_put_impl_.default)
 _FLOPS: dict[Any, Callable[..., int]] = {
     **flop_registry,
     _aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
@@ -119,6 +120,8 @@ class Ledger(TorchDispatchMode):
         if func in _LIKE_NEW and _counts(args, kwargs):
             # Counts and indices, of which a fake tensor only lent its device.
             func, args, fake = _LIKE_NEW[func], args[1:], False
+        if fake and func in _INDEXED:
+            args = (args[0], _places(args[1]), *args[2:])
         if fake or (not given and _is_large(args)):
             out = func(*args, **kwargs)
             self._compute(func, args, kwargs, out)
@@ -140,6 +143,18 @@ class Ledger(TorchDispatchMode):
         size = max((x.numel() * x.element_size() for x in tree_iter(args) if isinstance(x, Tensor)), default=0)
         passes = 2 if name.startswith("allreduce") else 1
         self.sent[name] += passes * size * (self.world - 1) / self.world
+
+
+def _places(indices: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Indices with every real mask replaced by the numbers of what it shows: how many they are is then known."""
+    places: list[Tensor | None] = []
+    for index in indices:
+        if isinstance(index, Tensor) and index.dtype == torch.bool and not isinstance(index, FakeTensor):
+            with _disable_current_modes():
+                places += index.nonzero().unbind(1)
+        else:
+            places.append(index)
+    return places
 
 
 def _counts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

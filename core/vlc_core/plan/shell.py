@@ -69,14 +69,14 @@ def _steers(buffer: Tensor) -> bool:
     return not buffer.is_meta and not buffer.is_floating_point() and buffer.numel() <= _SMALL
 
 
-def example_batch(model: Pretrainer, tokens: Tensor, mask: Tensor, mode: FakeTensorMode) -> Batch:
-    """A rank's batch with the texts ``tokens`` (B, L) and pictures without content."""
+def example_batch(model: Pretrainer, tokens: Tensor, mask: Tensor, mode: FakeTensorMode, *, classes: int) -> Batch:
+    """A rank's batch with the texts ``tokens`` (B, L), pictures without content, and labels of all ``classes``."""
     count, size = len(tokens), model.towers.image.encoder.size
     with mode:
         pixels = torch.empty(model.needs.views, count, 3, size, size, dtype=torch.uint8)
-    classes = max(1, next(iter(model.objectives.children())).model.classes.__len__())  # type: ignore[union-attr, operator]
     numbers = torch.arange(count)
-    return Batch(pixels, tokens, mask, numbers % classes, numbers, numbers)
+    labels = numbers % classes if classes else torch.full_like(numbers, UNLABELLED)
+    return Batch(pixels, tokens, mask, labels, numbers, numbers)
 
 
 def example_tokens(data: Data, tokenizer: Tokenizer, context: int, count: int, *, full: bool) -> tuple[Tensor, Tensor]:
@@ -113,6 +113,3 @@ def _text(source: TrainingSource, index: int, number: int) -> Sequence[str]:
         return [found[number % len(found)]]
     names = source.dataset.classes or ()
     return [source.prompts[number % len(source.prompts)].replace("{}", names[number % len(names)])] if names else []
-
-
-__all__ = ["UNLABELLED", "build_empty", "build_full", "example_batch", "example_tokens", "first_texts", "hollow"]

@@ -114,7 +114,7 @@ def _traced(subject: Subject, model: Pretrainer, ledger: Ledger, per_rank: int, 
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=recipe.train.precision == "bf16")
     with mode, ledger, _kernels_of_the_cpu(allowed=subject.packs):
         with ledger.part(BATCH):
-            batch = shell.example_batch(model, tokens, mask, mode)
+            batch = shell.example_batch(model, tokens, mask, mode, classes=len(subject.data.classes))
             ledger.take(batch.pixels)
         if parts == 1:
             _whole(model, batch, ledger, autocast)
