@@ -19,10 +19,14 @@ The peer is ``open_clip_torch`` (``pip install --no-deps open_clip_torch``).
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+# As vlc's command line sets it: threads that spin while others work take many times as long on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import torch.distributed as dist

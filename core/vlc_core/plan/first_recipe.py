@@ -24,9 +24,12 @@ PREFERRED = ("laptop", "base")
 WIDTH = 118
 _INDENT = 2
 _Path = tuple[str, ...]
-_MORE: dict[_Path, str] = {
-    ("data", "train"): "Your own instead: a table of images and captions, `- {use: manifest, path: pairs.csv}`, or a "
-    "folder with a folder of images for each class, `- {use: folder, path: ./images}`.",
+_MORE: dict[_Path, tuple[str, ...]] = {
+    ("data", "train"): (
+        "Your own instead, a table of images and captions, or a folder with a folder of images for each class:",
+        "  - {use: manifest, path: pairs.csv}",
+        "  - {use: folder, path: ./images}",
+    ),
 }
 """What a first recipe says of a key beside its description."""
 
@@ -97,6 +100,7 @@ class _Commented:
             yield from self.mapping(value, model, path, indent + _INDENT)
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
             yield from _comment(text, space)
+            yield from (f"{space}# {line}" for line in _MORE.get(path, ()))
             yield f"{space}{key}:"
             for item in value:
                 lines = list(self.mapping(item, model, (*path, "*"), indent + 2 * _INDENT))
@@ -116,7 +120,7 @@ class _Commented:
             entry = self._registry.find(kind, data["use"])
             said |= {option.name: option.description.replace("``", "`") for option in describe(entry.load())}
             said["use"] = entry.summary
-        return {key: _one_line(f"{text} {_MORE.get((*path, key), '')}") for key, text in said.items()}
+        return {key: _one_line(text) for key, text in said.items()}
 
 
 def _field_model(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
