@@ -23,10 +23,10 @@ from vlc_core.engine import optimizer as optimizers
 from vlc_core.engine import zero
 from vlc_core.interfaces.encoder import ImageEncoder, Vocabulary
 from vlc_core.interfaces.objective import ModelInfo, Needs
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.pretrainer import Losses, Moment, Phase, Pretrainer
-from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import ImageTower, TextTower, Towers
 from vlc_plugin_clip.objectives import Clip
 from vlc_plugin_encoders.text_transformer import TextTransformer
 from vlc_plugin_encoders.tokenizers.clip import from_released

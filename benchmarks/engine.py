@@ -40,9 +40,9 @@ from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
 from vlc_core.interfaces.encoder import Vocabulary
 from vlc_core.interfaces.objective import ModelInfo
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.pretrainer import Moment, Phase, Pretrainer
-from vlc_core.temperature import Temperature
-from vlc_core.towers import ImageTower, TextTower, Towers
 from vlc_plugin_clip.objectives import Clip
 from vlc_plugin_encoders.text_transformer import TextTransformer
 from vlc_plugin_encoders.vit import VisionTransformer

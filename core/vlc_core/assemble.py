@@ -11,9 +11,7 @@ import torch
 from torch import nn
 
 from vlc_core import options
-from vlc_core.depth import freeze
 from vlc_core.errors import DataError, RecipeError
-from vlc_core.heads import make_head, shared_width
 from vlc_core.interfaces.encoder import Encoder, ImageEncoder, TextEncoder
 from vlc_core.interfaces.evaluator import Evaluator
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective
@@ -22,13 +20,15 @@ from vlc_core.interfaces.transform import Transform
 from vlc_core.loading.loader import Loader
 from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space
+from vlc_core.model.depth import freeze
+from vlc_core.model.heads import make_head, shared_width
+from vlc_core.model.start import Where, tokenizer_home
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Model, Recipe, Use
 from vlc_core.registry import Registry
-from vlc_core.start import Where, tokenizer_home
-from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import ImageTower, TextTower, Towers
 
 CAPTIONS_READ = 500_000
 """A tokenizer is trained on this many captions at most: its vocabulary does not change any more."""

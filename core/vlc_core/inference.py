@@ -23,8 +23,8 @@ from vlc_core.batch import Skipped
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.loading.decode import decode, fit
+from vlc_core.model.towers import Towers
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import Towers
 
 EncodePixels = Callable[[Tensor], Tensor]
 EncodeTokens = Callable[[Tensor, Tensor], Tensor]
@@ -55,7 +55,7 @@ class DualEncoder:
         Raises:
             StorageError: There is no model at ``path``, or its files do not fit together.
         """
-        from vlc_core.model_folder import load_towers  # here, because assembling imports what inference offers
+        from vlc_core.model.folder import load_towers  # here, because assembling imports what inference offers
 
         towers, tokenizer = load_towers(Path(path))
         return cls(towers.to(device), tokenizer)

@@ -24,8 +24,8 @@ from vlc_core.accounting import TermName, Terms
 from vlc_core.batch import Batch
 from vlc_core.errors import VlcError
 from vlc_core.interfaces.objective import Needs, Objective
+from vlc_core.model.towers import Features, Towers
 from vlc_core.step import Step
-from vlc_core.towers import Features, Towers
 
 
 class Phase(Enum):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from vlc_core.towers import Features
+from vlc_core.model.towers import Features
 
 
 def joined(parts: Iterable[Features]) -> Features:

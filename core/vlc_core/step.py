@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vlc_core.batch import Batch
 from vlc_core.interfaces.objective import Needs
-from vlc_core.towers import Features, Towers
+from vlc_core.model.towers import Features, Towers
 
 
 class Step:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from vlc_cli.main import run
-from vlc_core.discovery import Offer
 from vlc_core.plugins import Plugins
+from vlc_core.plugins.discovery import Offer
 
 
 def test_a_machine_that_can_train_ends_with_0(capsys):

@@ -7,8 +7,8 @@ import typer
 
 from vlc_cli.main import run
 from vlc_core import hookimpl
-from vlc_core.discovery import Offer
 from vlc_core.plugins import Plugins
+from vlc_core.plugins.discovery import Offer
 
 
 class Greeter:

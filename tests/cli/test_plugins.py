@@ -8,8 +8,8 @@ import pytest
 
 from vlc_cli.main import run
 from vlc_core import hookimpl
-from vlc_core.discovery import Offer
 from vlc_core.plugins import Plugins, plugins
+from vlc_core.plugins.discovery import Offer
 
 
 class Good:

@@ -18,10 +18,10 @@ from vlc_core.batch import Batch
 from vlc_core.engine.optimizer import parameter_groups
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder, TextEncoder, Vocabulary
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.pretrainer import Moment, Phase, Pretrainer
 from vlc_core.step import Step
-from vlc_core.temperature import Temperature
-from vlc_core.towers import ImageTower, TextTower, Towers
 
 WIDTH, DIM, WORDS, SAMPLES = 6, 5, 20, 12
 VOCABULARY = Vocabulary(size=WORDS, pad=0)

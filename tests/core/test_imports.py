@@ -64,7 +64,7 @@ LIGHT = [
     "vlc_core",
     "vlc_core.errors",
     "vlc_core.hookspecs",
-    "vlc_core.discovery",
+    "vlc_core.plugins.discovery",
     "vlc_core.plugins",
     "vlc_core.registry",
     "vlc_core.options",

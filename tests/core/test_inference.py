@@ -19,7 +19,7 @@ from vlc_core.errors import DataError, StorageError
 from vlc_core.folders import write_folder
 from vlc_core.inference import DualEncoder, Inference
 from vlc_core.interfaces.dataset import Dataset
-from vlc_core.model_folder import model_files
+from vlc_core.model.folder import model_files
 from vlc_core.plugins import plugins
 from vlc_core.recipe.schema import Model
 from vlc_core.testing.ranks import run_on_ranks

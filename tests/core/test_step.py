@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from vlc_core.interfaces.objective import Needs
+from vlc_core.model.towers import Features
 from vlc_core.step import Step
-from vlc_core.towers import Features
 
 
 @pytest.fixture

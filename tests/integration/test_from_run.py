@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from vlc_core import assemble
 from vlc_core.engine.train import train as train_recipe
 from vlc_core.inference import DualEncoder
-from vlc_core.model_folder import load_towers
+from vlc_core.model.folder import load_towers
 from vlc_core.plugins import plugins
 from vlc_core.pretrainer import Moment, Phase
 from vlc_core.recipe import load_recipe

@@ -103,8 +103,8 @@ def plan_of(
     from vlc_core import assemble
     from vlc_core.engine.folder import RunFolder
     from vlc_core.engine.settings import deepspeed_config
+    from vlc_core.model.start import check_origins, load_start
     from vlc_core.plan.planning import make_plan
-    from vlc_core.start import check_origins, load_start
 
     recipe, where = loaded.recipe, loaded.place
     deepspeed_config(recipe, 1)

@@ -14,11 +14,11 @@ from vlc_core.errors import RecipeError, StorageError
 from vlc_core.inference import DualEncoder, Inference
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.nearest import nearest
+from vlc_core.options.use import Use
 from vlc_core.pretrainer import Phase, Pretrainer
 from vlc_core.recipe import LoadedRecipe, load_recipe
 from vlc_core.registry import Registry
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.use import Use
 
 if TYPE_CHECKING:
     from vlc_core.plugins import Plugins

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vlc_core.engine.checkpoint import newest
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.settings import deepspeed_config
+from vlc_core.model.start import check_origins
 from vlc_core.recipe.changes import refuse_changes
-from vlc_core.start import check_origins
 
 if TYPE_CHECKING:
     from vlc_core.recipe import LoadedRecipe

@@ -22,7 +22,7 @@ from vlc_core.engine.metrics import MetricsFile, Read
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.errors import StorageError, VlcError
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
-from vlc_core.model_folder import model_files
+from vlc_core.model.folder import model_files
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.tokenizer import Tokenizer
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlc_core import assemble, distributed, folders
-from vlc_core.compiling import compile_towers
-from vlc_core.depth import rate_scales
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import optimizer as optimizers
 from vlc_core.engine import ranks, schedule, zero
@@ -25,9 +23,11 @@ from vlc_core.engine.settings import deepspeed_config, rank_batch
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import RecipeError
-from vlc_core.start import load_start
+from vlc_core.model.compiling import compile_towers
+from vlc_core.model.depth import rate_scales
+from vlc_core.model.start import load_start
+from vlc_core.model.weights import compared
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.weights import compared
 
 if TYPE_CHECKING:
     import torch

@@ -65,7 +65,7 @@ class Encoder(nn.Module, ABC):
             StorageError: There are no weights at ``path``.
             RecipeError: They do not fit.
         """
-        from vlc_core.weights import load_encoder  # here, because it needs the kinds of encoder
+        from vlc_core.model.weights import load_encoder  # here, because it needs the kinds of encoder
 
         return load_encoder(self, path)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from vlc_core.entry import Entry
 from vlc_core.errors import RecipeError
 from vlc_core.nearest import nearest
 from vlc_core.options import describe
@@ -19,6 +18,7 @@ from vlc_core.recipe.load import LoadedRecipe
 from vlc_core.recipe.schema import Recipe
 from vlc_core.recipe.write import dump
 from vlc_core.registry import Registry
+from vlc_core.registry.entry import Entry
 
 PREFERRED = ("laptop", "base")
 WIDTH = 118

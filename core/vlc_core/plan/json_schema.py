@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from vlc_core.entry import Entry
 from vlc_core.errors import AmbiguousComponent, UnknownComponent, VlcError
 from vlc_core.nearest import did_you_mean
 from vlc_core.options import options_model
+from vlc_core.options.signatures import component_of, read_options
 from vlc_core.recipe.components import PLACES
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
-from vlc_core.signatures import component_of, read_options
+from vlc_core.registry.entry import Entry
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 Schema = dict[str, Any]

@@ -14,10 +14,10 @@ from vlc_core.assemble import Data
 from vlc_core.batch import UNLABELLED, Batch
 from vlc_core.errors import DataError
 from vlc_core.loading.sources import TrainingSource
+from vlc_core.model.temperature import Temperature
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
-from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
 
 MOST_TEXTS = 1024

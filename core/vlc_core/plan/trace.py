@@ -18,14 +18,14 @@ from vlc_core.assemble import Data
 from vlc_core.batch import Batch
 from vlc_core.errors import VlcError
 from vlc_core.inference import Inference
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import Features
 from vlc_core.plan import shell
 from vlc_core.plan.ledger import Ledger
 from vlc_core.pretrainer import Embedded, Moment, Phase, Pretrainer
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
-from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import Features
 
 BACKWARD = "gradients"
 BATCH = "batch"

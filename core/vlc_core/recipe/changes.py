@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlc_core.errors import RecipeError
+from vlc_core.options.validation import KeyPath, dotted
 from vlc_core.recipe.keys import get
 from vlc_core.recipe.load import LoadedRecipe, load_recipe
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
-from vlc_core.validation import KeyPath, dotted
 
 Effect = Literal["free", "warn", "refuse"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlc_core.options import RESERVED
+from vlc_core.options.validation import KeyPath
 from vlc_core.recipe.tree import Node
-from vlc_core.validation import KeyPath
 
 # key path → kind; "*" stands for every item of a list
 PLACES: dict[tuple[str, ...], str] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlc_core.errors import RecipeError
 from vlc_core.options import check, templates
+from vlc_core.options.validation import TEXT, KeyPath, Problem, dotted, item_names, validate
 from vlc_core.recipe.components import Spec, specs
 from vlc_core.recipe.interpolation import expand, is_whole
 from vlc_core.recipe.keys import get, nearest_mark, overlay, put
@@ -17,7 +18,6 @@ from vlc_core.recipe.paths import resolve_path
 from vlc_core.recipe.schema import Recipe
 from vlc_core.recipe.tree import Node
 from vlc_core.registry import Registry
-from vlc_core.validation import TEXT, KeyPath, Problem, dotted, item_names, validate
 
 _NAMED_LISTS: tuple[KeyPath, ...] = (("objectives",), ("data", "train"), ("evaluate", "with"))
 # Values of the recipe's own keys that are paths and belong to the file that wrote them.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vlc_core.options.validation import KeyPath, item_names
 from vlc_core.recipe.tree import Mark, Node
-from vlc_core.validation import KeyPath, item_names
 
 
 def get(data: Any, path: KeyPath) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlc_core.errors import RecipeError
+from vlc_core.options.validation import KeyPath
 from vlc_core.recipe.components import with_full_specs
 from vlc_core.recipe.draft import Draft
 from vlc_core.recipe.extends import locate, read_layers
@@ -21,7 +22,6 @@ from vlc_core.recipe.schema import Recipe
 from vlc_core.recipe.tree import Mark, Node, from_plain
 from vlc_core.recipe.write import write_recipe
 from vlc_core.registry import Registry
-from vlc_core.validation import KeyPath
 
 MAX_PROBLEMS = 50
 

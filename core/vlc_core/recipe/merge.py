@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from vlc_core.errors import RecipeError
 from vlc_core.nearest import did_you_mean
+from vlc_core.options.validation import item_names
 from vlc_core.recipe.tree import Node
-from vlc_core.validation import item_names
 
 
 def merge(base: Node, over: Node, path: str = "") -> Node:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from vlc_core.use import Use
+from vlc_core.options.use import Use
 
 __all__ = [
     "Checkpoint",

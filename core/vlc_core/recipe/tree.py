@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlc_core.validation import KeyPath
+from vlc_core.options.validation import KeyPath
 
 Scalar = str | int | float | bool | None
 

@@ -8,10 +8,10 @@ from collections import namedtuple
 import pytest
 import torch
 
-from vlc_core.discovery import Offer
 from vlc_core.plan import doctor
 from vlc_core.plan.doctor import examine
 from vlc_core.plugins import Plugins, plugins
+from vlc_core.plugins.discovery import Offer
 
 Usage = namedtuple("Usage", "total used free")
 

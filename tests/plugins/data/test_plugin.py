@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from vlc_core import RecipeError, options
+from vlc_core.options.use import Use
 from vlc_core.plugins import plugins
-from vlc_core.use import Use
 
 OFFERED = {
     "dataset": {"digits", "folder", "manifest"},

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from vlc_core.options import build
+from vlc_core.options.use import Use
 from vlc_core.plugins import plugins
-from vlc_core.use import Use
 from vlc_plugin_data.shapes import (
     COLOURS,
     HELD_OUT_KINDS,

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vlc_core.depth import freeze, scales_of
 from vlc_core.errors import RecipeError, StorageError
 from vlc_core.interfaces.encoder import Encoder, Vocabulary
+from vlc_core.model.depth import freeze, scales_of
+from vlc_core.model.towers import ImageTower, Tower
 from vlc_core.testing.encoders import texts
-from vlc_core.towers import ImageTower, Tower
 from vlc_plugin_encoders.linear_text import LinearText
 from vlc_plugin_encoders.resnet import ResNet
 from vlc_plugin_encoders.text_transformer import TextTransformer

@@ -11,8 +11,8 @@ from vlc_core.errors import UnknownComponent
 from vlc_core.inference import Inference
 from vlc_core.interfaces.evaluator import Evaluation
 from vlc_core.options import build, check
+from vlc_core.options.use import Use
 from vlc_core.plugins import plugins
-from vlc_core.use import Use
 
 DIGITS = {"use": "digits", "split": "test"}
 

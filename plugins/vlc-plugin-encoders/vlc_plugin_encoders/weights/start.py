@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vlc_core.errors import RecipeError
-from vlc_core.weights import fit
+from vlc_core.model.weights import fit
 from vlc_plugin_encoders.text_transformer import TextTransformer
 from vlc_plugin_encoders.vit import VisionTransformer
 from vlc_plugin_encoders.weights import clip

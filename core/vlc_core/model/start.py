@@ -8,12 +8,12 @@ from pathlib import Path
 
 from vlc_core import distributed
 from vlc_core.errors import RecipeError, StorageError, VlcError
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import Tower, Towers
+from vlc_core.model.weights import WEIGHTS, compared, read_weights
 from vlc_core.recipe.origin import model_home, read_section
 from vlc_core.recipe.schema import Model
 from vlc_core.recipe.schema import Tower as Spec
-from vlc_core.temperature import Temperature
-from vlc_core.towers import Tower, Towers
-from vlc_core.weights import WEIGHTS, compared, read_weights
 
 log = logging.getLogger("vlc")
 

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vlc_core.describing import OptionInfo, describe
 from vlc_core.errors import RecipeError, VlcError
-from vlc_core.registry import Registry, spoken
-from vlc_core.signatures import (
-    REQUIRED,
+from vlc_core.options.signatures import (
     Component,
     Marked,
     Option,
@@ -19,20 +16,9 @@ from vlc_core.signatures import (
     options_model,
     read_options,
 )
-from vlc_core.use import Use
-from vlc_core.validation import KeyPath, Problem, dotted, validate
-
-__all__ = [
-    "REQUIRED",
-    "Checked",
-    "Component",
-    "OptionInfo",
-    "PathLike",
-    "build",
-    "check",
-    "describe",
-    "options_model",
-]
+from vlc_core.options.use import Use
+from vlc_core.options.validation import KeyPath, Problem, dotted, validate
+from vlc_core.registry import Registry, spoken
 
 # Keys that the recipe itself reads beside a component's options; an option of that name could never be set.
 _OF_TOWERS = frozenset({"use", "pretrained", "freeze", "layer_decay", "compile", "head"})

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
-from vlc_core.towers import ImageTower, projection, unit
+from vlc_core.model.towers import ImageTower, projection, unit
 
 
 class Same(ImageEncoder):

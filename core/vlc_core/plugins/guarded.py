@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pluggy
 
 from vlc_core import hookspecs
-from vlc_core.discovery import GROUP, Offer, discover
 from vlc_core.errors import VlcError
+from vlc_core.plugins.discovery import GROUP, Offer, discover
 from vlc_core.registry import NAME, Registrar, Registry
 
 RESTRICT = "VLC_PLUGINS"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from vlc_core import hookimpl
-from vlc_core.discovery import discover
 from vlc_core.errors import Diverged
 from vlc_core.plugins import PluginStatus, load_plugins, plugins
+from vlc_core.plugins.discovery import discover
 
 Install = Callable[..., str]
 _numbers = itertools.count()

@@ -14,16 +14,16 @@ from safetensors.torch import load_file, save_file
 from tokenizers import models
 from torch import Tensor, nn
 
-from vlc_core import model_folder
 from vlc_core.errors import RecipeError, StorageError
-from vlc_core.heads import make_head
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder, TextEncoder, Vocabulary
+from vlc_core.model import folder as model_folder
+from vlc_core.model.heads import make_head
+from vlc_core.model.start import check_origins, load_start, tokenizer_home
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
+from vlc_core.model.weights import compared, fit, read_weights
 from vlc_core.recipe.schema import Model
-from vlc_core.start import check_origins, load_start, tokenizer_home
-from vlc_core.temperature import Temperature
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import ImageTower, TextTower, Towers
-from vlc_core.weights import compared, fit, read_weights
 
 
 class Eye(ImageEncoder):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vlc_core.errors import RecipeError
-from vlc_core.heads import make_head, perceptron, shared_width
+from vlc_core.model.heads import make_head, perceptron, shared_width
 from vlc_core.recipe.schema import Head, Model
 
 

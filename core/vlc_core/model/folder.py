@@ -12,11 +12,11 @@ from torch import Tensor
 from vlc_core import folders
 from vlc_core.assemble import build_towers
 from vlc_core.errors import DataError, RecipeError, StorageError
+from vlc_core.model.towers import Towers
+from vlc_core.model.weights import WEIGHTS, compared
 from vlc_core.recipe.origin import MODEL, model_home
 from vlc_core.recipe.schema import Model
 from vlc_core.tokenizer import Tokenizer
-from vlc_core.towers import Towers
-from vlc_core.weights import WEIGHTS, compared
 
 _TRAINING = {"pretrained", "freeze", "layer_decay", "compile"}
 

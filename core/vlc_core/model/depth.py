@@ -9,8 +9,8 @@ from torch import nn
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoder
+from vlc_core.model.towers import Tower, Towers
 from vlc_core.recipe.schema import Model
-from vlc_core.towers import Tower, Towers
 
 
 def freeze(tower: Tower, what: Literal["all", "encoder"] | int) -> None:

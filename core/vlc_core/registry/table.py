@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vlc_core.catalogue import distribution, offering
-from vlc_core.entry import KINDS, NAME, Entry, spoken
 from vlc_core.errors import AmbiguousComponent, UnknownComponent
 from vlc_core.nearest import nearest
+from vlc_core.registry.catalogue import distribution, offering
+from vlc_core.registry.entry import KINDS, NAME, Entry, spoken
 
 __all__ = ["KINDS", "NAME", "Entry", "Registrar", "Registry", "spoken"]
 

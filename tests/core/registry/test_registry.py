@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from vlc_core import Objective
-from vlc_core.catalogue import CATALOGUE, offering
 from vlc_core.errors import AmbiguousComponent, RecipeError, UnknownComponent
 from vlc_core.nearest import did_you_mean, nearest
 from vlc_core.plugins import load_plugins
 from vlc_core.registry import KINDS, Entry, Registrar, Registry
+from vlc_core.registry.catalogue import CATALOGUE, offering
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vlc_core.depth import freeze, rate_scales, scales_of
 from vlc_core.engine.optimizer import adamw, parameter_groups, set_rate
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder, TextEncoder
+from vlc_core.model.depth import freeze, rate_scales, scales_of
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.recipe.schema import Model
-from vlc_core.temperature import Temperature
-from vlc_core.towers import ImageTower, TextTower, Towers
 
 WIDTH, BLOCKS = 6, 3
 

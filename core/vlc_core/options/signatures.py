@@ -12,11 +12,11 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from vlc_core.docstrings import argument_texts
-from vlc_core.entry import KINDS
 from vlc_core.errors import RecipeError
 from vlc_core.nearest import did_you_mean
-from vlc_core.use import Use
+from vlc_core.options.docstrings import argument_texts
+from vlc_core.options.use import Use
+from vlc_core.registry.entry import KINDS
 
 LISTS = (list, tuple, Sequence)
 MAPPINGS = (dict, Mapping)

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vlc_core.compiling import compile_towers
 from vlc_core.engine.settings import deepspeed_config
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, TextEncoder
+from vlc_core.model.compiling import compile_towers
+from vlc_core.model.temperature import Temperature
+from vlc_core.model.towers import ImageTower, TextTower, Towers
 from vlc_core.recipe.schema import Recipe
-from vlc_core.temperature import Temperature
-from vlc_core.towers import ImageTower, TextTower, Towers
 
 CPU = torch.device("cpu")
 

@@ -8,9 +8,9 @@ import shutil
 import torch
 
 from vlc_core.errors import RecipeError
+from vlc_core.model.start import Where
+from vlc_core.model.towers import Towers
 from vlc_core.recipe.schema import Model
-from vlc_core.start import Where
-from vlc_core.towers import Towers
 
 
 def compile_towers(model: Model, towers: Towers, device: torch.device, where: Where = str) -> None:

@@ -11,12 +11,12 @@ import pytest
 from pydantic import Field
 
 from vlc_core import Dataset
-from vlc_core.docstrings import argument_texts, first_line
 from vlc_core.errors import DataError, RecipeError, UnknownComponent
 from vlc_core.options import Component, PathLike, build, check, describe, options_model, templates
+from vlc_core.options.docstrings import argument_texts, first_line
+from vlc_core.options.signatures import read_options
+from vlc_core.options.use import Use
 from vlc_core.registry import Registrar, Registry
-from vlc_core.signatures import read_options
-from vlc_core.use import Use
 
 
 def part(name: str) -> Any:

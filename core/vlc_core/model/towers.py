@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlc_core.heads import projection
 from vlc_core.interfaces.encoder import Encoded, Encoder, ImageEncoder, TextEncoder
-from vlc_core.temperature import Temperature
+from vlc_core.model.heads import projection
+from vlc_core.model.temperature import Temperature
 
 
 class Features(NamedTuple):

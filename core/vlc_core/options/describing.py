@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from vlc_core.entry import spoken
-from vlc_core.signatures import LISTS, MAPPINGS, REQUIRED, component_of, is_path, read_options
+from vlc_core.options.signatures import LISTS, MAPPINGS, REQUIRED, component_of, is_path, read_options
+from vlc_core.registry.entry import spoken
 
 _WORDS = {str: "text", Path: "path", type(None): "null", Any: "anything"}
 _SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "a multiple of", "min_length": "length ≥"}

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from vlc_core.temperature import Temperature
+from vlc_core.model.temperature import Temperature
 
 
 @pytest.mark.parametrize("learn_as", ["log_scale", "temperature"])
