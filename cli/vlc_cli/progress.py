@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vlc_cli import console
 from vlc_core.hookspecs import hookimpl
+from vlc_core.progress import Bar, Display, Lines, moves
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from vlc_core.engine.run import Outcome, Run
     from vlc_core.interfaces.evaluator import Evaluation
 
-SECONDS_BETWEEN_LINES = 10.0
-SECONDS_BETWEEN_REDRAWS = 0.1
 SMOOTHING = 0.9
 CLOSING_METRICS = {"loss": "loss", "logit scale": "logit_scale"}
 
@@ -41,7 +36,7 @@ class TrainingProgress:
     def vlc_run_start(self, run: Run) -> None:
         self._notice.clear()
         console.say(introduction(run))
-        self._display = Bar(run) if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else Lines()
+        self._display = _bar(run) if moves(sys.stdout) else Lines()
 
     @hookimpl
     def vlc_step_end(self, run: Run, metrics: dict[str, float]) -> None:
@@ -78,60 +73,8 @@ class TrainingProgress:
             self._display = None
 
 
-class Display(Protocol):
-    """Where the state of a run is shown."""
-
-    def show(self, step: int, steps: int, words: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Bar:
-    """A bar at the foot of a terminal; lines printed meanwhile appear above it.
-
-    It is redrawn by the steps, not by a thread of its own: worker processes are forked from this one.
-    """
-
-    def __init__(self, run: Run) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("[bold]training"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TextColumn("{task.fields[words]}"),
-        )
-        self._progress: Progress = Progress(*columns, auto_refresh=False, expand=True)
-        self._task = self._progress.add_task("", total=run.steps, completed=run.first_step, words="first step …")
-        self._redrawn = 0.0
-        self._progress.start()
-        self._progress.refresh()
-
-    def show(self, step: int, steps: int, words: str) -> None:
-        self._progress.update(self._task, completed=step, words=words)
-        if step == steps or time.monotonic() - self._redrawn >= SECONDS_BETWEEN_REDRAWS:
-            self._progress.refresh()
-            self._redrawn = time.monotonic()
-
-    def close(self) -> None:
-        self._progress.refresh()
-        self._progress.stop()
-
-
-class Lines:
-    """A line now and then, for logs."""
-
-    def __init__(self, every: float = SECONDS_BETWEEN_LINES) -> None:
-        self._every = every
-        self._printed = float("-inf")
-
-    def show(self, step: int, steps: int, words: str) -> None:
-        if step == steps or time.monotonic() - self._printed >= self._every:
-            console.say(f"step {step:,}/{steps:,} · {words}")
-            self._printed = time.monotonic()
-
-    def close(self) -> None:
-        return
+def _bar(run: Run) -> Bar:
+    return Bar("training", run.steps, done=run.first_step, words="first step …")
 
 
 def introduction(run: Run) -> str:
