@@ -77,6 +77,7 @@ class Engine:
             micro_batch_size=rows,
             clip=clip,
             stage=0,
+            steps_per_epoch=10_000,
         )
         self.taken = 0
 

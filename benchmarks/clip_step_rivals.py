@@ -25,7 +25,9 @@ from vlc_core.interfaces.encoder import ImageEncoder, Vocabulary
 from vlc_core.interfaces.objective import ModelInfo, Needs
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import ImageTower, TextTower, Towers
-from vlc_core.pretrainer import Losses, Moment, Phase, Pretrainer
+from vlc_core.phases import Losses, Moment, Phase
+from vlc_core.pretrainer import Pretrainer
+from vlc_core.step import Setting
 from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_clip.objectives import Clip
 from vlc_plugin_encoders.text_transformer import TextTransformer
@@ -162,7 +164,7 @@ class Ours:
         image.returns_tokens = text.returns_tokens = False
         towers = Towers(ImageTower(image, size.width), TextTower(text, size.width), Temperature())
         objective = Clip(ModelInfo(size.width, size.width, size.width, WORDS))
-        self.model = Pretrainer(towers, {"clip": objective}, {"clip": 1.0}, {"clip": Needs()}).train()
+        self.model = Pretrainer(Setting(towers), {"clip": objective}, {"clip": 1.0}, {"clip": Needs()}).train()
         self.model.towers.load_state_dict(renamed(dict(peer.model.named_parameters())))
         self.optimizer = optimizers.adamw(groups(self.model), lr=RATE, betas=BETAS, eps=EPS)
         nothing = torch.full((size.batch,), -1)
@@ -177,7 +179,7 @@ class Ours:
     def gradients(self, mode: str) -> Tensor:
         """Leaves gradients in the parameters; returns the loss."""
         with precision(mode):
-            losses: Losses = self.model(Phase.TRAIN, self.batch, Moment(0, 0.0, 0))
+            losses: Losses = self.model(Phase.TRAIN, self.batch, Moment(0.0, 0))
         losses.loss.backward()
         return losses.loss.detach()
 

@@ -42,7 +42,9 @@ from vlc_core.interfaces.encoder import Vocabulary
 from vlc_core.interfaces.objective import ModelInfo
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import ImageTower, TextTower, Towers
-from vlc_core.pretrainer import Moment, Phase, Pretrainer
+from vlc_core.phases import Moment, Phase
+from vlc_core.pretrainer import Pretrainer
+from vlc_core.step import Setting
 from vlc_plugin_clip.objectives import Clip
 from vlc_plugin_encoders.text_transformer import TextTransformer
 from vlc_plugin_encoders.vit import VisionTransformer
@@ -79,7 +81,7 @@ def pretrainer(size: Size) -> Pretrainer:
     image.returns_tokens = text.returns_tokens = False
     towers = Towers(ImageTower(image, size.width), TextTower(text, size.width), Temperature())
     clip = Clip(ModelInfo(size.width, size.width, size.width, vocabulary))
-    return Pretrainer(towers, {"clip": clip}, {"clip": 1.0}, {"clip": clip.needs})
+    return Pretrainer(Setting(towers), {"clip": clip}, {"clip": 1.0}, {"clip": clip.needs})
 
 
 def batch_of(size: Size) -> Batch:
@@ -100,7 +102,7 @@ def plain(model: Pretrainer, batch: Batch) -> Callable[[int], dict[str, float]]:
     temperature = model.towers.temperature
 
     def step(number: int) -> dict[str, float]:
-        losses = model(Phase.TRAIN, batch, Moment(0, 0.0, number))
+        losses = model(Phase.TRAIN, batch, Moment(0.0, number))
         losses.loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
@@ -124,7 +126,7 @@ def ours(model: Pretrainer, batch: Batch, stage: int) -> Callable[[int], dict[st
         "zero_optimization": {"stage": stage},
     }
     engine = wrap(model, _adamw(model), config)
-    stepper = Stepper(engine, model, 0, 0, 10**6, len(batch), CLIP, stage)
+    stepper = Stepper(engine, model, 0, 0, 10**6, len(batch), CLIP, stage, 10**6)
     reader = LateReader(len(batch), model.weights)
     flags = torch.zeros(3, dtype=torch.float64)
 
@@ -149,7 +151,7 @@ def compare(name: str, asked: int, steps: int, *, forced: bool, profile: bool) -
     model, batch = pretrainer(size), batch_of(size)
     copied = copy.deepcopy(model)
     # The bound methods of a copy are those of the model that was copied.
-    copied = Pretrainer(copied.towers, dict(copied.objectives.items()), model.weights, {"clip": Clip.needs})  # type: ignore[arg-type]
+    copied = Pretrainer(Setting(copied.towers), dict(copied.objectives.items()), model.weights, {"clip": Clip.needs})  # type: ignore[arg-type]
     rivals = ours(model, batch, stage), plain(copied, batch)
     pairs: list[list[float]] = []
     losses: tuple[list[float], list[float]] = ([], [])

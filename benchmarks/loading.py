@@ -28,7 +28,8 @@ from vlc_core.loading.sources import TrainingSource
 from vlc_plugin_data.digits import Digits
 from vlc_plugin_data.prompts import DIGITS
 from vlc_plugin_data.shuffle import Shuffle
-from vlc_plugin_data.views import RandomCrop
+from vlc_plugin_data.transforms.clip import RandomCrop
+from vlc_plugin_data.transforms.crop import random_box
 
 BATCH, CONTEXT, TURNS = 128, 16, 3
 
@@ -91,7 +92,10 @@ class PerSample(torch.utils.data.Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         sample = self.data[index]
         image = sample.image if isinstance(sample.image, Image.Image) else Image.open(io.BytesIO(sample.image))
-        view = torch.from_numpy(self.crop(image.convert("RGB"), self.size, self.rng).copy())
+        left, top, width, height = random_box(image.size, self.rng, scale=self.crop.scale, ratio=self.crop.ratio)
+        crop = image.convert("RGB").crop((left, top, left + width, top + height))
+        resized = crop.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        view = torch.from_numpy(np.array(resized))
         text = sample.texts[0] if sample.texts else DIGITS[index % len(DIGITS)].replace("{}", "five")
         ids = self.words.encode([text], CONTEXT).ids[0]
         padded = torch.nn.functional.pad(ids, (0, CONTEXT - len(ids)))

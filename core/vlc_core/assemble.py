@@ -12,7 +12,7 @@ from torch import nn
 
 from vlc_core import options
 from vlc_core.errors import DataError, RecipeError
-from vlc_core.interfaces.encoder import Encoder, ImageEncoder, TextEncoder
+from vlc_core.interfaces.encoder import FusionEncoder, ImageEncoder, TextEncoder
 from vlc_core.interfaces.evaluator import Evaluator
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective
 from vlc_core.interfaces.sampler import Sampler, Source
@@ -25,9 +25,11 @@ from vlc_core.model.heads import make_head, shared_width
 from vlc_core.model.start import Where, tokenizer_home
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import ImageTower, TextTower, Towers
+from vlc_core.model.twins import Twins
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Model, Recipe, Use
 from vlc_core.registry import Registry
+from vlc_core.step import Setting
 from vlc_core.tokenizer import Tokenizer
 
 CAPTIONS_READ = 500_000
@@ -122,7 +124,11 @@ def build_towers(model: Model, registry: Registry, tokenizer: Tokenizer, where: 
         make_head(spec.head, encoder.width, size, where(f"model.{side}.head"))
         for side, spec, encoder in (("image", model.image, image), ("text", model.text, text))
     ]
-    towers = Towers(ImageTower(image, size, heads[0]), TextTower(text, size, heads[1]), temperature)
+    fusion: FusionEncoder | None = None
+    if model.fusion is not None:
+        given = (text.width, image.width)
+        fusion = options.build(registry, "fusion_encoder", model.fusion, *given, where=where("model.fusion"))
+    towers = Towers(ImageTower(image, size, heads[0]), TextTower(text, size, heads[1]), temperature, fusion)
     for side, spec, tower in (("image", model.image, towers.image), ("text", model.text, towers.text)):
         try:
             freeze(tower, spec.freeze)
@@ -141,21 +147,44 @@ def build_pretrainer(
     """
     if not any(p.requires_grad for tower in (towers.image, towers.text) for p in tower.parameters()):
         raise RecipeError(f"{where('model.text.freeze')}: both towers are frozen as a whole, so there is none to train")
-    image, text = towers.image.encoder, towers.text.encoder
-    info = ModelInfo(towers.image.embed_dim, image.width, text.width, tokenizer.vocabulary, data.classes)
+    info = _model_info(recipe, towers, tokenizer, data)
     objectives: dict[str, Objective] = {}
     needs: dict[str, Needs] = {}
     for spec in recipe.objectives:
         at = where(f"objectives.{spec.name}")
         objectives[spec.name] = options.build(registry, "objective", spec, info, where=at)
         needs[spec.name] = type(objectives[spec.name]).requires(spec.options)
-        _check_needs(at, needs[spec.name], data)
-    merged = reduce(Needs.merge, needs.values())
-    _offer_tokens(image, merged.image_tokens)
-    _offer_tokens(text, merged.text_tokens)
-    pretrainer = Pretrainer(towers, objectives, {spec.name: spec.weight for spec in recipe.objectives}, needs)
+        _check_needs(at, needs[spec.name], recipe, data, info)
+    setting = _setting(recipe, towers, tokenizer, reduce(Needs.merge, needs.values()))
+    pretrainer = Pretrainer(setting, objectives, {spec.name: spec.weight for spec in recipe.objectives}, needs)
     _give_scalars_a_dimension(pretrainer)
     return pretrainer
+
+
+def _model_info(recipe: Recipe, towers: Towers, tokenizer: Tokenizer, data: Data) -> ModelInfo:
+    image, text = towers.image.encoder, towers.text.encoder
+    return ModelInfo(
+        towers.image.embed_dim,
+        image.width,
+        text.width,
+        tokenizer.vocabulary,
+        data.classes,
+        fusion_width=None if recipe.model.fusion is None else towers.fusion.width,
+        momentum=recipe.model.momentum.decay,
+        queue=recipe.model.momentum.queue,
+    )
+
+
+def _setting(recipe: Recipe, towers: Towers, tokenizer: Tokenizer, needs: Needs) -> Setting:
+    """What every step shares; the encoders are told whether anybody reads their tokens."""
+    towers.image.encoder.returns_tokens = needs.image_tokens or needs.fusion
+    towers.text.encoder.returns_tokens = needs.text_tokens or needs.fusion
+    momentum = recipe.model.momentum
+    twins = None
+    if needs.momentum:
+        queue = momentum.queue if needs.queue else 0
+        twins = Twins(towers, needs, momentum=momentum.decay, queue=queue, draws=momentum.twin_dropout)
+    return Setting(towers, needs, twins, recipe.seed, momentum.view, tokenizer.vocabulary)
 
 
 def build_loader(
@@ -179,7 +208,7 @@ def build_loader(
         tokenizer=tokenizer,
         context=pretrainer.towers.text.encoder.context,
         size=pretrainer.towers.image.encoder.size,
-        views=pretrainer.needs.views,
+        views=pretrainer.views,
         seed=recipe.seed,
     )
     return Loader(
@@ -222,13 +251,19 @@ def parameter_counts(module: nn.Module, *, trained: bool = False) -> dict[str, i
     return counts
 
 
-def _check_needs(at: str, needs: Needs, data: Data) -> None:
+def _check_needs(at: str, needs: Needs, recipe: Recipe, data: Data, info: ModelInfo) -> None:
+    """Refuses what an objective needs and the recipe does not give."""
     if needs.labels and not data.classes:
         raise RecipeError(f"{at} needs class labels, and no source of data.train has classes")
-
-
-def _offer_tokens(encoder: Encoder, wanted: bool) -> None:
-    encoder.returns_tokens = wanted
+    if needs.fusion and info.fusion_width is None:
+        raise RecipeError(f"{at} reads texts and images together: name a fusion encoder, model.fusion")
+    if needs.masking and info.vocabulary.mask is None:
+        raise RecipeError(f"{at} hides tokens, and the tokenizer has no mask token: choose one that has")
+    if needs.queue and 0 < info.queue < recipe.train.batch_size:
+        raise RecipeError(
+            f"{at} reads a queue of {info.queue} features, which a batch of {recipe.train.batch_size} would overrun: "
+            f"set model.momentum.queue to 0 or to at least the batch size"
+        )
 
 
 def _give_scalars_a_dimension(module: nn.Module) -> None:

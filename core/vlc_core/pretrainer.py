@@ -6,15 +6,13 @@ et al., arXiv 2101.06983): objectives see every negative, memory holds one micro
 
 Which modules run and in which order follows from the recipe alone, so that no rank ever waits for another in vain.
 
-Shapes: B samples of this rank, b of a micro-batch, T terms.
+Shapes: T terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,83 +22,17 @@ from vlc_core.accounting import TermName, Terms
 from vlc_core.batch import Batch
 from vlc_core.errors import VlcError
 from vlc_core.interfaces.objective import Needs, Objective
-from vlc_core.model.towers import Features, Towers
-from vlc_core.step import Step
-
-
-class Phase(Enum):
-    """What a forward call is for."""
-
-    TRAIN = "train"
-    EMBED = "embed"
-    CONTRAST = "contrast"
-    REPLAY = "replay"
-    IMAGE = "image"
-    TEXT = "text"
-    SCALE = "scale"
-
-
-class Moment(NamedTuple):
-    """When in the run a step happens, and where its dropout comes from.
-
-    Attributes:
-        seed: Of the run.
-        progress: The share of the run that is done, 0…1.
-        draw: Seeds torch's generators before the features are computed, and with the objective's number added before
-            each objective: a function of seed, step, rank and micro-batch, so that nothing of a generator's state
-            need be kept to replay or resume a step.
-    """
-
-    seed: int
-    progress: float
-    draw: int
-
-
-class Losses(NamedTuple):
-    """What a step in one piece gives.
-
-    Attributes:
-        loss: This rank's share, a scalar to be differentiated.
-        totals: The terms' sums and counts (T, 2) over all ranks.
-        scale: The scale 1/τ that was used, (1,).
-    """
-
-    loss: Tensor
-    totals: Tensor
-    scale: Tensor
-
-
-class Embedded(NamedTuple):
-    """Features of a micro-batch without gradient, and the tally (T, 2) of its micro-scope terms."""
-
-    views: tuple[Features, ...]
-    text: Features
-    tally: Tensor
-
-
-class Pull(NamedTuple):
-    """What the batch-scope objectives pull at.
-
-    Attributes:
-        views: Gradients of the loss with respect to the features of each view; None where there is none.
-        text: The same for the text.
-        scale: The scale 1/τ that was used, (1,).
-        scale_pull: The gradient with respect to it, (1,).
-        totals: The terms' sums and counts (T, 2) over all ranks and micro-batches.
-    """
-
-    views: tuple[tuple[Tensor | None, ...], ...]
-    text: tuple[Tensor | None, ...]
-    scale: Tensor
-    scale_pull: Tensor
-    totals: Tensor
+from vlc_core.model.towers import Features
+from vlc_core.momentum import MomentumTwin
+from vlc_core.phases import Embedded, Fresh, Losses, Moment, Phase, Pull
+from vlc_core.step import MASKED_TEXT, TEXT, Setting, Step
 
 
 class Pretrainer(nn.Module):
-    """Towers, objectives and their weights.
+    """Towers, their twins, objectives and the objectives' weights.
 
     Args:
-        towers: The model.
+        setting: The model and what is the same in every step.
         objectives: By name, in the recipe's order.
         weights: Of the objectives, by name.
         needs: Of each objective under its options, by name.
@@ -108,19 +40,29 @@ class Pretrainer(nn.Module):
 
     def __init__(
         self,
-        towers: Towers,
+        setting: Setting,
         objectives: dict[str, Objective],
         weights: dict[str, float],
         needs: dict[str, Needs],
     ) -> None:
         super().__init__()
-        self.towers = towers
+        self.towers = setting.towers
+        if setting.twins is not None:
+            self.twins = setting.twins
         self.objectives = nn.ModuleDict(objectives)
         self.weights = weights
-        self.needs = reduce(Needs.merge, needs.values())
+        self.needs = setting.needs
+        self.views = setting.views
         self.batch_scope = [name for name in objectives if needs[name].scope == "batch"]
         self.micro_scope = [name for name in objectives if needs[name].scope == "micro"]
         self.term_names: tuple[TermName, ...] = ()
+        self._setting = setting
+        self._fuses = {name for name in objectives if needs[name].fusion}
+        self._micro_momentum = any(needs[name].momentum for name in self.micro_scope)
+        # What only micro-scope objectives read need not be kept until the whole batch is embedded.
+        self._keeps_parts = any(_reads_parts(needs[name]) for name in self.batch_scope)
+        self._followers = [module for module in self.modules() if isinstance(module, MomentumTwin)]
+        self._fresh: Fresh | None = None
         self._micro_names: tuple[TermName, ...] | None = None
         self._named = False
         self._norms = replay.norms_with_statistics(self)
@@ -139,10 +81,20 @@ class Pretrainer(nn.Module):
         """Runs ``phase``; its arguments and result are those of the method of that name."""
         return self._phases[phase](*args)
 
+    @torch.no_grad()
+    def advance(self) -> None:
+        """What follows an optimizer step: twins move towards the model, queues take what the twins gave."""
+        for twin in self._followers:
+            twin.update()
+        if self._fresh is not None:
+            self.twins.remember(*self._fresh)
+            self._fresh = None
+
     def _train(self, batch: Batch, moment: Moment) -> Losses:
         step = self._step(batch, moment)
         terms = self._terms(step, [*self.batch_scope, *self.micro_scope], moment)
         self._remember(tuple(terms))
+        self._keep_for_queue(step)
         totals = distributed.all_sum(accounting.tally(terms, batch.labels.device))
         return Losses(accounting.weighted_loss(terms, totals, self.weights), totals, step.scale.detach())
 
@@ -150,30 +102,36 @@ class Pretrainer(nn.Module):
     def _embed(self, batch: Batch, moment: Moment) -> Embedded:
         with replay.statistics_kept(self._norms):
             step = self._step(batch, moment)
-            *views, text = step.encode(self.needs)
+            features = step.encode([*self._setting.student(), *self._setting.momentum()])
             terms = self._terms(step, self.micro_scope, moment)
         self._micro_names = _same(tuple(terms), self._micro_names)
-        return Embedded(tuple(views), text, accounting.tally(terms, batch.labels.device))
+        if not self._keeps_parts:
+            features = {name: replay.without_parts(one) for name, one in features.items()}
+        return Embedded(features, accounting.tally(terms, batch.labels.device))
 
     def _contrast(self, batch: Batch, parts: list[Embedded], moment: Moment) -> Pull:
-        views = tuple(replay.leaves(part.views[i] for part in parts) for i in range(self.needs.views))
-        text = replay.leaves(part.text for part in parts)
+        known = _joined(parts)
+        students = {name: replay.leaf(known[name]) for name in self._setting.student() if self._is_trained(name)}
         with torch.no_grad():
             scale = self.towers.temperature()
         scale.requires_grad_()
-        step = self._step(batch, moment, views=dict(enumerate(views)), text=text, scale=scale)
+        step = self._step(batch, moment, known=known | students, scale=scale, chunk=_longest(parts))
         terms = self._terms(step, self.batch_scope, moment)
         self._remember((*terms, *(self._micro_names or ())))
+        self._keep_for_queue(step)
         own = torch.stack([part.tally for part in parts]).sum(dim=0)
         totals = distributed.all_sum(torch.cat([accounting.tally(terms, own.device), own]))
         loss = accounting.weighted_loss(terms, totals[: len(terms)], self.weights)
-        leaves = [x for features in (*views, text) for x in features if x is not None and x.requires_grad]
+        leaves = [x for features in students.values() for x in features if x is not None and x.requires_grad]
         grads = iter(replay.gradients(loss, [*leaves, scale]))
-        pulls = [tuple(next(grads) if x is not None and x.requires_grad else None for x in f) for f in (*views, text)]
+        pulls = {
+            name: tuple(next(grads) if x is not None and x.requires_grad else None for x in features)
+            for name, features in students.items()
+        }
         scale_pull = next(grads)
         if scale_pull is None:
             scale_pull = torch.zeros_like(scale)
-        return Pull(tuple(pulls[:-1]), pulls[-1], scale.detach(), scale_pull, totals)
+        return Pull(pulls, scale.detach(), scale_pull, totals)
 
     def _replay(
         self,
@@ -190,11 +148,14 @@ class Pretrainer(nn.Module):
             pull: Of the whole batch.
             moment: When in the run.
             whole: Given with one micro-batch of the step: what CONTRAST was given, for the parameters that the
-                batch-scope objectives and the temperature have of their own.
+                batch-scope objectives, the fusion encoder and the temperature have of their own.
         """
         step = self._step(batch, moment)
-        features = step.encode(self.needs)
-        loss = replay.sum_of_products(features, (*pull.views, pull.text), part).to(pull.scale.device)
+        # A tower of which nothing is trained draws nothing and is pulled at by nothing: it is not computed again.
+        features = step.encode([name for name in self._setting.student() if name in pull.features])
+        if self._micro_momentum:
+            step.encode(self._setting.momentum())  # after the towers, as in EMBED, whose dropout this repeats
+        loss = replay.sum_of_products(features, pull.features, part).to(pull.scale.device)
         micro = self._terms(step, self.micro_scope, moment)
         if micro:
             loss = loss + accounting.weighted_loss(micro, pull.totals[-len(micro) :], self.weights)
@@ -203,21 +164,28 @@ class Pretrainer(nn.Module):
         return loss
 
     def _own_parameters(self, batch: Batch, parts: list[Embedded], moment: Moment, pull: Pull) -> Tensor:
-        """The batch-scope loss with gradient for the parameters of the objectives alone."""
-        names = [name for name in self.batch_scope if next(self.objectives[name].parameters(), None) is not None]
+        """The batch-scope loss with gradient for the parameters of the objectives and the fusion encoder alone."""
+        names = [name for name in self.batch_scope if name in self._fuses or _has_parameters(self.objectives[name])]
         if not names:
             return pull.scale.new_zeros(())
-        views = {i: replay.joined(part.views[i] for part in parts) for i in range(self.needs.views)}
-        text = replay.joined(part.text for part in parts)
         with replay.statistics_kept(self._norms):
-            step = self._step(batch, moment, views=views, text=text, scale=pull.scale)
+            step = self._step(batch, moment, known=_joined(parts), scale=pull.scale, chunk=_longest(parts))
             terms = self._terms(step, names, moment)
         rows = [i for i, name in enumerate(self.term_names) if name in terms]
         return accounting.weighted_loss(terms, pull.totals[rows], self.weights)
 
+    def _is_trained(self, name: str) -> bool:
+        """Whether anything of the tower that gives the features ``name`` is trained."""
+        return (self.towers.text if name in (TEXT, MASKED_TEXT) else self.towers.image).trained
+
+    def _keep_for_queue(self, step: Step) -> None:
+        """Keeps what :meth:`advance` queues: not before the backward pass, which may still read the queue."""
+        if self.needs.queue:
+            self._fresh = Fresh(step.momentum.image.embed, step.momentum.text.embed, step.labels, step.groups)
+
     def _step(self, batch: Batch, moment: Moment, **given: Any) -> Step:
         torch.manual_seed(moment.draw)
-        return Step(self.towers, batch, seed=moment.seed, progress=moment.progress, **given)
+        return Step(self._setting, batch, progress=moment.progress, epoch=moment.epoch, **given)
 
     def _terms(self, step: Step, names: list[str], moment: Moment) -> Terms:
         terms: Terms = {}
@@ -238,6 +206,22 @@ class Pretrainer(nn.Module):
                 _same(other, names)
             self.term_names, self._named = names, True
         _same(names, self.term_names)
+
+
+def _joined(parts: list[Embedded]) -> dict[str, Features]:
+    return {name: replay.joined(part.features[name] for part in parts) for name in parts[0].features}
+
+
+def _longest(parts: list[Embedded]) -> int:
+    return max(len(next(iter(part.features.values())).embed) for part in parts)
+
+
+def _reads_parts(needs: Needs) -> bool:
+    return needs.image_tokens or needs.text_tokens or needs.fusion or needs.locals
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
 
 
 def _same(names: tuple[TermName, ...], before: tuple[TermName, ...] | None) -> tuple[TermName, ...]:

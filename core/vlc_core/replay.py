@@ -5,7 +5,7 @@ Shapes: B samples of this rank, b of a micro-batch, D embedding width, L tokens,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -21,13 +21,16 @@ def joined(parts: Iterable[Features]) -> Features:
     return Features(*(_stack(column) if column else None for column in columns))  # type: ignore[arg-type]
 
 
-def leaves(parts: Iterable[Features]) -> Features:
-    """As :func:`joined`, cut off from what made them; what can have a gradient asks for one."""
+def leaf(features: Features) -> Features:
+    """Features cut off from what made them; what can have a gradient asks for one."""
     return Features(
-        *(  # type: ignore[arg-type]
-            x.detach().requires_grad_() if x is not None and x.is_floating_point() else x for x in joined(parts)
-        )
+        *(x.detach().requires_grad_() if x is not None and x.is_floating_point() else x for x in features)  # type: ignore[arg-type]
     )
+
+
+def without_parts(features: Features) -> Features:
+    """Features of whole items alone: tokens and local embeddings take most of the memory."""
+    return Features(features.embed, features.summary)
 
 
 def gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
@@ -38,18 +41,20 @@ def gradients(loss: Tensor, of: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
         return torch.autograd.grad(loss, of, allow_unused=True)
 
 
-def sum_of_products(features: Iterable[Features], pulls: Iterable[tuple[Tensor | None, ...]], part: slice) -> Tensor:
+def sum_of_products(
+    features: Mapping[str, Features], pulls: Mapping[str, tuple[Tensor | None, ...]], part: slice
+) -> Tensor:
     """Σ feature · gradient over everything that has one: its gradient is the chain rule's next factor.
 
     Args:
-        features: Of a micro-batch, tensors (b, …).
+        features: Of a micro-batch, tensors (b, …), by name.
         pulls: The gradients of the whole batch, tensors (B, …), tokens perhaps longer than the micro-batch's.
         part: The rows of the micro-batch.
     """
     products = [
         (x * (pull[part, : x.shape[1]] if x.dim() == 3 else pull[part])).sum(dtype=torch.float32)
-        for feature, pulls_of in zip(features, pulls, strict=True)
-        for x, pull in zip(feature, pulls_of, strict=True)
+        for name, one in features.items()
+        for x, pull in zip(one, pulls[name], strict=True)
         if x is not None and pull is not None
     ]
     return torch.stack(products).sum() if products else torch.zeros(())

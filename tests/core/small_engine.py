@@ -96,6 +96,7 @@ class Trainer:
             self.share if micro is None else micro,
             said.train.clip_grad_norm,
             stage,
+            STEPS,
         )
 
     def batch(self, step: int) -> Batch:

@@ -6,6 +6,7 @@ Loaded by path, in tests and on ranks of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import torch
@@ -16,15 +17,19 @@ from torch import Tensor, nn
 from vlc_core import accounting, distributed
 from vlc_core.batch import Batch
 from vlc_core.engine.optimizer import parameter_groups
-from vlc_core.interfaces.encoder import Encoded, ImageEncoder, TextEncoder, Vocabulary
+from vlc_core.interfaces.encoder import Encoded, FusionEncoder, ImageEncoder, TextEncoder, Vocabulary
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import ImageTower, TextTower, Towers
-from vlc_core.pretrainer import Moment, Phase, Pretrainer
-from vlc_core.step import Step
+from vlc_core.model.twins import Twins
+from vlc_core.momentum import MomentumTwin
+from vlc_core.phases import Moment, Phase
+from vlc_core.pretrainer import Pretrainer
+from vlc_core.step import Setting, Step
 
 WIDTH, DIM, WORDS, SAMPLES = 6, 5, 20, 12
-VOCABULARY = Vocabulary(size=WORDS, pad=0)
+VOCABULARY = Vocabulary(size=WORDS, pad=0, mask=WORDS - 1)
+QUEUED = 5
 SEED = 7
 
 
@@ -60,6 +65,23 @@ class Read(TextEncoder):
         vectors = self.dropout(self.words(tokens)) * mask[..., None]
         summary = self.out(vectors.sum(dim=1) / mask.sum(dim=1, keepdim=True))
         return Encoded(summary, vectors if self.returns_tokens else None, mask if self.returns_tokens else None)
+
+
+class Both(FusionEncoder):
+    """A text's word vectors, each with the mean of the image's patches."""
+
+    def __init__(self, text_width: int = WIDTH, image_width: int = WIDTH, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.width = text_width
+        self.join = nn.Linear(text_width + image_width, text_width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, text: Encoded, image: Encoded) -> Encoded:
+        assert text.tokens is not None
+        assert image.tokens is not None
+        seen = image.tokens.mean(dim=1, keepdim=True).expand(-1, text.tokens.shape[1], -1)
+        tokens = self.join(self.dropout(torch.cat([text.tokens, seen], dim=2))).tanh()
+        return Encoded(tokens[:, 0], tokens, text.mask)
 
 
 class Clip(Objective):
@@ -176,7 +198,62 @@ class Hazy(Objective):
         return {"haze": Term((kept * self.gain * step.image.embed).sum(), len(step))}
 
 
-OBJECTIVES = {c.__name__.lower(): c for c in (Clip, Sigmoid, Late, Views, Labelled, Words, Mean, Noisy, Hazy)}
+class Twinned(Objective):
+    """Towards the twins' embeddings and local ones of the other side, away from what is queued."""
+
+    needs = Needs(momentum=True, queue=True, locals=True)
+
+    def forward(self, step: Step) -> Mapping[str, Term]:
+        twin = step.momentum
+        assert twin.image.local is not None
+        assert twin.text.local is not None
+        assert twin.text.local_mask is not None
+        near = (step.image.embed * twin.text.embed).sum() + (step.text.embed[:, None] * twin.image.local).sum()
+        words = (step.image.embed[:, None] * twin.text.local * twin.text.local_mask[..., None]).sum()
+        far = (step.scale * step.image.embed @ step.queue.text.features.T).logsumexp(dim=1).sum()
+        return {"twinned": Term(far - near - words, len(step))}
+
+
+class Fused(Objective):
+    """Reads every pair whole, with a head of its own."""
+
+    needs = Needs(fusion=True)
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+        assert model.fusion_width is not None
+        self.head = nn.Linear(model.fusion_width, 1)
+
+    def forward(self, step: Step) -> Mapping[str, Term]:
+        fused = step.fuse(step.text, step.image)
+        return {"fused": Term(self.head(fused.summary).square().sum() * step.scale.sum(), len(step))}
+
+
+class Hidden(Objective):
+    """Hidden words by the text around them and the image, towards what a twin of the head says."""
+
+    needs = Needs(fusion=True, momentum=True, masking=0.5, scope="micro")
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+        assert model.fusion_width is not None
+        self.head = nn.Linear(model.fusion_width, model.vocabulary.size)
+        self.twin = MomentumTwin(self.head, 0.5)
+
+    def forward(self, step: Step) -> Mapping[str, Term]:
+        fused, hidden = step.fuse(step.masked_text, step.image), step.masked.labels >= 0
+        slow = step.momentum.fuse(step.momentum.masked_text, step.momentum.image)
+        assert fused.tokens is not None
+        assert slow.tokens is not None
+        logits, soft = self.head(fused.tokens), self.twin(slow.tokens).softmax(dim=-1)
+        losses = F.cross_entropy(logits.mT, step.masked.labels, reduction="none") - (soft * logits.log_softmax(2)).sum(
+            2
+        )
+        return {"hidden": Term(losses[hidden].sum(), hidden.sum())}
+
+
+_ALL = (Clip, Sigmoid, Late, Views, Labelled, Words, Mean, Noisy, Hazy, Twinned, Fused, Hidden)
+OBJECTIVES = {c.__name__.lower(): c for c in _ALL}
 WEIGHTS = {"sigmoid": 0.5, "labelled": 2.0, "views": 0.3}
 
 
@@ -195,16 +272,32 @@ def model(
         TextTower(Read(dropout=dropout), DIM),
         Temperature(**{"init": 0.2, **temperature}),
     )
-    info = ModelInfo(DIM, WIDTH, WIDTH, VOCABULARY, ("a", "b", "c"))
+    needs = {name: OBJECTIVES[name].requires({}) for name in names}
+    merged = reduce(Needs.merge, needs.values())
+    if merged.fusion:
+        towers.fusion = Both(dropout=dropout)
+    info = ModelInfo(DIM, WIDTH, WIDTH, VOCABULARY, ("a", "b", "c"), fusion_width=WIDTH)
     objectives = {name: OBJECTIVES[name](info) for name in names}
-    needs = {name: type(objective).requires({}) for name, objective in objectives.items()}
-    made = Pretrainer(towers, objectives, {name: WEIGHTS.get(name, 1.0) for name in names}, needs)
-    towers.image.encoder.returns_tokens = made.needs.image_tokens
-    towers.text.encoder.returns_tokens = made.needs.text_tokens
+    setting = Setting(towers, merged, _twins(towers, merged), SEED, "other", VOCABULARY)
+    made = Pretrainer(setting, objectives, {name: WEIGHTS.get(name, 1.0) for name in names}, needs)
+    towers.image.encoder.returns_tokens = merged.image_tokens or merged.fusion
+    towers.text.encoder.returns_tokens = merged.text_tokens or merged.fusion
     for parameter in made.parameters():
         if parameter.dim() == 0:
             parameter.data = parameter.data.view(1)
     return made.to(dtype)
+
+
+def _twins(towers: Towers, needs: Needs) -> Twins | None:
+    """Twins that are no longer what they follow, with something in their queues."""
+    if not needs.momentum:
+        return None
+    twins = Twins(towers, needs, momentum=0.9, queue=24 if needs.queue else 0, draws=("image", "text"))
+    for parameter in twins.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    for queue in (twins.image_queue, twins.text_queue):
+        queue.push(F.normalize(torch.randn(QUEUED, DIM), dim=1))
+    return twins
 
 
 def batch(dtype: torch.dtype = torch.float64, *, seed: int = 0, views: int = 2) -> Batch:
@@ -224,13 +317,14 @@ def batch(dtype: torch.dtype = torch.float64, *, seed: int = 0, views: int = 2) 
 
 
 def moment(part: int) -> Moment:
-    return Moment(SEED, 0.25, 1000 * part + 10_000 * distributed.rank())
+    return Moment(0.25, 1000 * part + 10_000 * distributed.rank())
 
 
 def whole_step(made: Pretrainer, given: Batch) -> dict[str, float]:
     """A step in one piece; gradients are left in the parameters."""
     losses = made(Phase.TRAIN, given, moment(0))
     losses.loss.backward()
+    made.advance()
     return accounting.report(made.term_names, losses.totals, made.weights) | {"scale": float(losses.scale)}
 
 
@@ -244,6 +338,7 @@ def step_in_parts(made: Pretrainer, given: Batch, size: int) -> dict[str, float]
     for number, (part, when) in enumerate(zip(parts, moments, strict=True)):
         rows = slice(number * size, (number + 1) * size)
         made(Phase.REPLAY, part, rows, pull, when, None if number else whole).backward()
+    made.advance()
     return accounting.report(made.term_names, pull.totals, made.weights) | {"scale": float(pull.scale)}
 
 

@@ -12,8 +12,10 @@ from torch import nn
 from vlc_core import accounting
 from vlc_core.errors import RankLost, VlcError
 from vlc_core.interfaces.objective import Needs, Term
-from vlc_core.pretrainer import Phase, Pretrainer
-from vlc_core.step import Step
+from vlc_core.model.towers import Features
+from vlc_core.phases import Phase
+from vlc_core.pretrainer import Pretrainer
+from vlc_core.step import Setting, Step
 from vlc_core.testing.ranks import run_on_ranks
 
 MIXES = {
@@ -23,11 +25,16 @@ MIXES = {
     "two views": ["views"],
     "uneven counts": ["clip", "labelled"],
     "micro scope alone": ["labelled", "words", "mean"],
+    "momentum": ["twinned", "clip"],
+    "fusion": ["fused", "clip"],
+    "masked": ["hidden"],
+    "twins throughout": ["twinned", "hidden", "fused", "views"],
     "all": ["clip", "sigmoid", "late", "views", "labelled", "words", "mean"],
 }
+DROPPING = [*MIXES.values(), ["clip", "noisy", "hazy", "labelled"], ["hidden", "twinned"]]
 SIZES = [1, 2, 3, 4, 6, 12]
 # A bare scalar of batch scope is the mean over a rank's samples, here against its own texts alone.
-ACROSS_RANKS = ["clip", "sigmoid", "views", "labelled", "words", "mean"]
+ACROSS_RANKS = ["clip", "sigmoid", "views", "labelled", "words", "mean", "twinned", "fused", "hidden"]
 TOLERANCE = {"float64": 1e-10, "float32": 2e-5}
 
 
@@ -84,16 +91,16 @@ def one_graph(small: ModuleType, made: Pretrainer, size: int) -> float:
     for number, part in enumerate(given.split(size)):
         when = small.moment(1 + number)
         torch.manual_seed(when.draw)
-        step = Step(made.towers, part)
-        features.append(step.encode(made.needs))
+        step = Step(made._setting, part)
+        features.append(step.encode([*made._setting.student(), *made._setting.momentum()]))
         for name in made.micro_scope:
             count(name, step, when, order.index(name))
-    *views, text = (
-        type(one[0])(*(None if x is None else nn.utils.rnn.pad_sequence([*itertools.chain(*f)], batch_first=True)
-                       for x, *f in zip(one[0], *one, strict=True)))
-        for one in zip(*features, strict=True)
-    )  # fmt: skip
-    step = Step(made.towers, given, views=dict(enumerate(views)), text=text)
+    known = {
+        key: Features(*(None if x is None else nn.utils.rnn.pad_sequence([*itertools.chain(x, *f)], batch_first=True)
+                       for x, *f in zip(*(one[key] for one in features), strict=True)))
+        for key in features[0]
+    }  # fmt: skip
+    step = Step(made._setting, given, known=known)
     for name in made.batch_scope:
         count(name, step, small.moment(0), order.index(name))
     loss = sum(made.weights[key.objective] * total / max(1, count) for key, (total, count) in totals.items())
@@ -101,7 +108,7 @@ def one_graph(small: ModuleType, made: Pretrainer, size: int) -> float:
     return float(loss.detach())
 
 
-@pytest.mark.parametrize("mix", [*MIXES.values(), ["clip", "noisy", "hazy", "labelled"]], ids=lambda m: "+".join(m))
+@pytest.mark.parametrize("mix", DROPPING, ids=lambda m: "+".join(m))
 @pytest.mark.parametrize("size", [2, 3])
 def test_dropout_is_replayed_as_it_was_drawn(small: ModuleType, mix: list[str], size: int):
     reference = small.model(mix, dropout=0.4)
@@ -114,7 +121,7 @@ def test_dropout_is_replayed_as_it_was_drawn(small: ModuleType, mix: list[str], 
 
 def test_dropout_differs_between_micro_batches_and_steps(small: ModuleType):
     made, part = small.model(["clip"], dropout=0.4), small.batch().split(4)[0]
-    one, same, other = (made(Phase.EMBED, part, small.moment(n)).text.embed for n in (1, 1, 2))
+    one, same, other = (made(Phase.EMBED, part, small.moment(n)).features["text"].embed for n in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
 
@@ -156,7 +163,7 @@ def odd(small: ModuleType, terms, scope="batch") -> Pretrainer:
 
     made = small.model(["clip"])
     objective = Odd(made.objectives["clip"].model)
-    return Pretrainer(made.towers, {"odd": objective}, {"odd": 1.0}, {"odd": Needs(scope=scope)})
+    return Pretrainer(Setting(made.towers), {"odd": objective}, {"odd": 1.0}, {"odd": Needs(scope=scope)})
 
 
 @pytest.mark.parametrize("scope", ["batch", "micro"])

@@ -10,7 +10,7 @@ import torch
 
 from vlc_core.interfaces.objective import Needs
 from vlc_core.model.towers import Features
-from vlc_core.step import Step
+from vlc_core.step import Setting, Step
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def counted(small: ModuleType):
 
 def test_nothing_is_computed_that_nobody_asks_for(small: ModuleType, counted):
     towers, calls = counted
-    step = Step(towers, small.batch(), seed=3, progress=0.5)
+    step = Step(Setting(towers, seed=3), small.batch(), progress=0.5)
     assert (len(step), step.seed, step.progress) == (12, 3, 0.5)
     assert step.labels.shape == step.groups.shape == step.numbers.shape == (12,)
     assert not calls
@@ -34,26 +34,27 @@ def test_nothing_is_computed_that_nobody_asks_for(small: ModuleType, counted):
 
 def test_every_feature_is_computed_once(small: ModuleType, counted):
     towers, calls = counted
-    step = Step(towers, small.batch())
+    step = Step(Setting(towers, Needs(views=2)), small.batch())
     for _ in range(3):
         assert step.image is step.view(0)
         assert step.view(1) is not step.view(0)
         assert step.scale is step.scale
-        step.encode(Needs(views=2))
+        step.encode(["image.0", "image.1", "text"])
     assert calls == {"image": 2, "text": 1, "temperature": 1}
 
 
 def test_features_come_in_a_fixed_order(small: ModuleType, counted):
     towers, _ = counted
-    step = Step(towers, small.batch())
+    step = Step(Setting(towers, Needs(views=2)), small.batch())
     text = step.text
-    assert step.encode(Needs(views=2)) == (step.view(0), step.view(1), text)
+    names = Setting(towers, Needs(views=2)).student()
+    assert list(step.encode(names).items()) == [("image.0", step.view(0)), ("image.1", step.view(1)), ("text", text)]
 
 
 def test_given_features_are_taken_as_they_are(small: ModuleType, counted):
     towers, calls = counted
     given = Features(torch.zeros(12, 5), torch.zeros(12, 6))
-    step = Step(towers, small.batch(), views={0: given}, text=given, scale=torch.ones(1))
+    step = Step(Setting(towers), small.batch(), known={"image.0": given, "text": given}, scale=torch.ones(1))
     assert step.image is given
     assert step.text is given
     assert step.scale.item() == 1

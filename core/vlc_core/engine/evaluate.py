@@ -15,7 +15,8 @@ from vlc_core.inference import DualEncoder, Inference
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.nearest import nearest
 from vlc_core.options.use import Use
-from vlc_core.pretrainer import Phase, Pretrainer
+from vlc_core.phases import Phase
+from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe import LoadedRecipe, load_recipe
 from vlc_core.registry import Registry
 from vlc_core.tokenizer import Tokenizer

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vlc_core.batch import Batch
 from vlc_core.engine import zero
-from vlc_core.pretrainer import Embedded, Losses, Moment, Phase, Pretrainer, Pull
+from vlc_core.phases import Embedded, Losses, Moment, Phase, Pull
+from vlc_core.pretrainer import Pretrainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Stepper:
         micro_batch_size: Samples whose activations are held at once.
         clip: The greatest norm of the gradient; None for no bound.
         stage: ZeRO's stage. From 1 on DeepSpeed clips and tells the norm; at 0 it tells none, so that is done here.
+        steps_per_epoch: In how many steps all the data is seen.
     """
 
     engine: Any
@@ -37,6 +39,7 @@ class Stepper:
     micro_batch_size: int
     clip: float | None
     stage: int
+    steps_per_epoch: float
 
     def __call__(self, batch: Batch, step: int) -> Tensor:
         """Takes step ``step``, counted from zero.
@@ -54,6 +57,7 @@ class Stepper:
             totals, scale, norm = self._in_parts(batch, step)
         temperature = self.model.towers.temperature
         zero.clamp(temperature.value, temperature.low, temperature.high)
+        self.model.advance()
         return torch.cat([totals.flatten(), scale.double().view(1), norm.double().view(1)])
 
     def _whole(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,4 +104,4 @@ class Stepper:
     def _moment(self, step: int, part: int) -> Moment:
         key = f"{self.seed} {step} {self.rank} {part}".encode()
         draw = int.from_bytes(blake2b(key, digest_size=8).digest(), "little") >> 1
-        return Moment(self.seed, step / self.steps, draw)
+        return Moment(step / self.steps, draw, step / self.steps_per_epoch)

@@ -129,7 +129,7 @@ def _run(
     )  # fmt: skip
     stepper = Stepper(
         engine, model, recipe.seed, rank, steps, per_rank // parts,
-        recipe.train.clip_grad_norm, engine.zero_optimization_stage(),
+        recipe.train.clip_grad_norm, engine.zero_optimization_stage(), data.sampler.epoch / recipe.train.batch_size,
     )  # fmt: skip
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))

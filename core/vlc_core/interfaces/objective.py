@@ -42,6 +42,11 @@ class Needs:
         image_tokens: Whether it reads the image's token vectors.
         text_tokens: Whether it reads the text's token vectors.
         labels: Whether samples must carry class labels.
+        fusion: Whether it fuses texts with images; the tokens of both are then there.
+        momentum: Whether it reads features of the momentum twins.
+        queue: Whether it reads their queues.
+        locals: Whether it reads the twins' embeddings of patches and words.
+        masking: The share of tokens that is hidden in ``Step.masked_text``; 0 where it does not read that.
         scope: ``"batch"`` sees the whole batch of all ranks at once, as contrast must; ``"micro"`` is content with
             one micro-batch at a time.
     """
@@ -50,10 +55,15 @@ class Needs:
     image_tokens: bool = False
     text_tokens: bool = False
     labels: bool = False
+    fusion: bool = False
+    momentum: bool = False
+    queue: bool = False
+    locals: bool = False
+    masking: float = 0.0
     scope: Scope = "batch"
 
     def merge(self, other: Needs) -> Needs:
-        """What satisfies both: the most views, every flag that either sets, and the wider scope."""
+        """What satisfies both: the most views and masking, every flag that either sets, and the wider scope."""
         merged = {f.name: max(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != "scope"}
         scope: Scope = "micro" if self.scope == other.scope == "micro" else "batch"
         return replace(self, scope=scope, **merged)
@@ -69,6 +79,9 @@ class ModelInfo:
         text_width: Width of the text encoder's summary and tokens.
         vocabulary: Of the text encoder.
         classes: The class names of the training data, merged over its sources; empty where it has no labels.
+        fusion_width: Width of the fusion encoder's result; None where there is none.
+        momentum: How much of itself a momentum twin keeps in a step, for twins of an objective's own modules.
+        queue: K, how many features of earlier batches the queues hold.
     """
 
     embed_dim: int
@@ -76,6 +89,9 @@ class ModelInfo:
     text_width: int
     vocabulary: Vocabulary
     classes: tuple[str, ...] = ()
+    fusion_width: int | None = None
+    momentum: float = 0.995
+    queue: int = 0
 
 
 class Objective(nn.Module, ABC):

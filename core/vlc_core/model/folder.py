@@ -32,7 +32,7 @@ def model_files(model: Model, towers: dict[str, Tensor], tokenizer: Tokenizer, f
     """
     tokenizer.save(folder)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    exclude: dict[str, bool | set[str]] = {"from_": True, "image": _TRAINING, "text": _TRAINING}
+    exclude: dict[str, bool | set[str]] = {"from_": True, "momentum": True, "image": _TRAINING, "text": _TRAINING}
     section = model.model_dump_json(indent=2, by_alias=True, exclude=exclude)
     return {**files, WEIGHTS: save(towers), MODEL: section.encode()}
 

@@ -1,6 +1,6 @@
 """A tower is an encoder and the projection of its summary to the shared space; a model has two of them.
 
-Shapes: N items, W encoder width, D embedding width, L tokens.
+Shapes: N items, W encoder width, D embedding width, L tokens, P parts: patches or words.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlc_core.interfaces.encoder import Encoded, Encoder, ImageEncoder, TextEncoder
+from vlc_core.interfaces.encoder import Encoded, Encoder, FusionEncoder, ImageEncoder, TextEncoder
 from vlc_core.model.heads import projection
 from vlc_core.model.temperature import Temperature
 
@@ -24,12 +24,21 @@ class Features(NamedTuple):
         summary: (N, W), before the projection.
         tokens: (N, L, W) or None.
         mask: (N, L) bool or None.
+        local: (N, P, D), the embeddings of patches or words, rows of length one; None unless the tower gives them.
+        local_mask: (N, P) bool, true at real ones; None means that all are.
     """
 
     embed: Tensor
     summary: Tensor
     tokens: Tensor | None = None
     mask: Tensor | None = None
+    local: Tensor | None = None
+    local_mask: Tensor | None = None
+
+    @property
+    def encoded(self) -> Encoded:
+        """As the encoder gave it."""
+        return Encoded(self.summary, self.tokens, self.mask)
 
 
 def unit(x: Tensor) -> Tensor:
@@ -48,6 +57,7 @@ class Tower(nn.Module):
     Attributes:
         resting: Modules that stay in evaluation mode in training, because none of their parameters is trained:
             their dropout is off and their batch statistics stand still.
+        returns_local: Whether it gives the embeddings of patches or words, through the same head as the summary's.
     """
 
     def __init__(self, encoder: Encoder, embed_dim: int, head: nn.Module | None = None) -> None:
@@ -56,6 +66,7 @@ class Tower(nn.Module):
         self.embed_dim = embed_dim
         self.head = projection(encoder.width, embed_dim) if head is None else head
         self.resting: list[nn.Module] = []
+        self.returns_local = False
 
     def train(self, mode: bool = True) -> Self:
         """Sets the mode of everything but what rests."""
@@ -68,7 +79,17 @@ class Tower(nn.Module):
         """The encoder's result with the embedding of its summary; without a graph where the encoder rests."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.encoder not in self.resting):
             encoded: Encoded = self.encoder(*inputs)
-        return Features(unit(self.head(encoded.summary)), *encoded)
+        features = Features(unit(self.head(encoded.summary)), *encoded)
+        if not self.returns_local or encoded.tokens is None:
+            return features
+        first = self.encoder.leading_tokens
+        mask = None if encoded.mask is None else encoded.mask[:, first:]
+        return features._replace(local=unit(self.head(encoded.tokens[:, first:])), local_mask=mask)
+
+    @property
+    def trained(self) -> bool:
+        """Whether any of it is trained."""
+        return any(parameter.requires_grad for parameter in self.parameters())
 
 
 class ImageTower(Tower):
@@ -106,10 +127,19 @@ class TextTower(Tower):
 
 
 class Towers(nn.Module):
-    """The two towers and the temperature: the part of a model that is used after training."""
+    """The two towers, the temperature and perhaps a fusion encoder: the part of a model that is used after training."""
 
-    def __init__(self, image: ImageTower, text: TextTower, temperature: Temperature) -> None:
+    def __init__(
+        self, image: ImageTower, text: TextTower, temperature: Temperature, fusion: FusionEncoder | None = None
+    ) -> None:
         super().__init__()
         self.image = image
         self.text = text
         self.temperature = temperature
+        if fusion is not None:
+            self.fusion = fusion
+
+    def fuse(self, text: Features, image: Features) -> Encoded:
+        """Texts and images read together, row by row; both carry tokens."""
+        fused: Encoded = self.fusion(text.encoded, image.encoded)
+        return fused

@@ -73,7 +73,7 @@ def example_batch(model: Pretrainer, tokens: Tensor, mask: Tensor, mode: FakeTen
     """A rank's batch with the texts ``tokens`` (B, L), pictures without content, and labels of all ``classes``."""
     count, size = len(tokens), model.towers.image.encoder.size
     with mode:
-        pixels = torch.empty(model.needs.views, count, 3, size, size, dtype=torch.uint8)
+        pixels = torch.empty(model.views, count, 3, size, size, dtype=torch.uint8)
     numbers = torch.arange(count)
     labels = numbers % classes if classes else torch.full_like(numbers, UNLABELLED)
     return Batch(pixels, tokens, mask, labels, numbers, numbers)

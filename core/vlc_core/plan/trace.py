@@ -20,9 +20,10 @@ from vlc_core.errors import VlcError
 from vlc_core.inference import Inference
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import Features
+from vlc_core.phases import Embedded, Moment, Phase
 from vlc_core.plan import shell
 from vlc_core.plan.ledger import Ledger
-from vlc_core.pretrainer import Embedded, Moment, Phase, Pretrainer
+from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registry
 from vlc_core.tokenizer import Tokenizer
@@ -31,7 +32,7 @@ BACKWARD = "gradients"
 BATCH = "batch"
 OBJECTIVES = "objectives"
 IMAGE, TEXT = "image", "text"
-_NOW = Moment(0, 0.0, 0)
+_NOW = Moment(0.0, 0)
 _EVALUATED_AT_ONCE: int = inspect.signature(Inference).parameters["batch_size"].default
 
 
@@ -159,8 +160,7 @@ def _in_parts(model: Pretrainer, batch: Batch, ledger: Ledger, autocast: Any, pa
 
 
 def _copy(embedded: Embedded) -> Embedded:
-    copies = [Features(*(_like(x) for x in features)) for features in (*embedded.views, embedded.text)]  # type: ignore[arg-type]
-    return embedded._replace(views=tuple(copies[:-1]), text=copies[-1])
+    return embedded._replace(features={name: Features(*map(_like, one)) for name, one in embedded.features.items()})  # type: ignore[arg-type]
 
 
 def _like(x: Tensor | None) -> Tensor | None:

@@ -15,6 +15,7 @@ __all__ = [
     "Evaluator",
     "Head",
     "Model",
+    "Momentum",
     "Objective",
     "Optimizer",
     "Recipe",
@@ -128,6 +129,21 @@ class Tower(Use):
     head: Head = Field(default=Head(), description="Between the encoder's summary and the shared space.")
 
 
+class Momentum(Section):
+    """The slow twins of the encoders and the queues of their features, where an objective needs them."""
+
+    decay: Share = Field(default=0.995, description="How much of itself a twin keeps in each step.")
+    queue: Annotated[int, Field(ge=0)] = Field(
+        default=65536, description="How many features of earlier batches are kept of each modality; 0 keeps none."
+    )
+    view: Literal["own", "other"] = Field(
+        default="other", description="Which view of an image its twin sees: the model's own, or another one."
+    )
+    twin_dropout: list[Literal["image", "text"]] = Field(
+        default=["text"], description="Which twins draw dropout of their own in training."
+    )
+
+
 class Model(Section):
     """The encoders and the space in which they meet."""
 
@@ -148,6 +164,7 @@ class Model(Section):
         description="The width of the shared space; by default that of the narrower encoder, or of one without a head.",
     )
     temperature: Temperature = Field(default=Temperature(), description="Of the similarities.")
+    momentum: Momentum = Field(default=Momentum(), description="Of twins and queues, for objectives that need them.")
 
 
 class Data(Section):

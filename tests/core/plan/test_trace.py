@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from vlc_core import assemble
+from vlc_core.phases import Moment, Phase
 from vlc_core.plan import trace as tracing
 from vlc_core.plan.trace import Subject, Untraceable, trace
-from vlc_core.pretrainer import Moment, Phase
 
 
 def saved_by_autograd(subject: Subject, count: int) -> int:
@@ -27,7 +27,7 @@ def saved_by_autograd(subject: Subject, count: int) -> int:
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        losses = model(Phase.TRAIN, batch, Moment(0, 0.0, 0))
+        losses = model(Phase.TRAIN, batch, Moment(0.0, 0))
         size = sum(kept.values())
         losses.loss.backward()
     return size
