@@ -22,7 +22,7 @@ from vlc_core import distributed
 from vlc_core.batch import Skipped
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
-from vlc_core.loading.decode import decode, fit
+from vlc_core.loading.picture import Picture, fit
 from vlc_core.model.towers import Towers
 from vlc_core.tokenizer import Tokenizer
 
@@ -96,7 +96,7 @@ class DualEncoder:
         fitted = []
         for index in rows:
             try:
-                fitted.append(fit(decode(images[index]), self.size))
+                fitted.append(fit(Picture(images[index]), self.size))
             except DataError as error:
                 raise DataError(f"picture {index} cannot be encoded: {error}") from error
         return stack_pixels(fitted, self.size)
@@ -234,7 +234,7 @@ class _Share:
         for index in rows:
             try:
                 sample = dataset[index]
-                pixels.append(fit(decode(sample.image), size))
+                pixels.append(fit(Picture(sample.image), size))
             except (DataError, OSError) as error:
                 self.skipped.append(Skipped(index, "evaluation", f"#{index}", str(error)))
             else:

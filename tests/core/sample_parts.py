@@ -35,6 +35,7 @@ from vlc_core import (
     Vocabulary,
 )
 from vlc_core.interfaces.sampler import Int64Array, Source
+from vlc_core.loading.picture import Picture
 
 Location = Annotated[str, PathLike()]
 
@@ -206,7 +207,7 @@ class Crop(Transform):
     def __init__(self, *, scale: tuple[float, float] = (0.5, 1.0)) -> None:
         self.scale = scale
 
-    def __call__(self, image: Image.Image, size: int, rng: np.random.Generator) -> Any:
+    def __call__(self, picture: Picture, size: int, rng: np.random.Generator) -> Any:
         return np.zeros((size, size, 3), np.uint8)
 
 

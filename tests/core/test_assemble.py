@@ -20,6 +20,7 @@ from vlc_core.interfaces.objective import ModelInfo, Needs, Objective
 from vlc_core.interfaces.sampler import Sampler
 from vlc_core.interfaces.tokenizer import TokenizerSource
 from vlc_core.interfaces.transform import Transform
+from vlc_core.loading.picture import Picture
 from vlc_core.plugins import plugins
 from vlc_core.recipe.schema import Recipe
 from vlc_core.registry import Registrar, Registry
@@ -59,8 +60,8 @@ class InOrder(Sampler):
 class AsItIs(Transform):
     """The middle."""
 
-    def __call__(self, image: Image.Image, size: int, rng: np.random.Generator) -> Any:
-        return np.asarray(image.resize((size, size)))
+    def __call__(self, picture: Picture, size: int, rng: np.random.Generator) -> Any:
+        return np.asarray(picture.pil().resize((size, size)))
 
 
 class Letters(TokenizerSource):

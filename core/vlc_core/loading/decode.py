@@ -1,4 +1,4 @@
-"""Image files to RGB pictures, and pictures to the square that an evaluation sees."""
+"""Image files of every kind to RGB pictures, by Pillow."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from vlc_core.errors import DataError
+from vlc_core.loading.jpeg import ORIENTATION
 
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb: 256 MB at 24 bits
 
 # What photographs and drawings come in. Pillow reads more, some of it (EPS) by running another program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
-_ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,26 +56,19 @@ def decode(image: bytes | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Image
         raise DataError(f"the image is broken: {error or type(error).__name__}") from error
 
 
-def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The centre of an RGB picture after its shorter side is resized to ``size``: (size, size, 3) uint8.
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Refuses a file by the size that its header declares.
 
-    Bicubic with antialiasing. Only the kept window is computed, so a very long picture costs no more than a
-    square.
+    Raises:
+        DataError: It has more than ``max_pixels``. The message is a clause.
     """
-    width, height = image.size
-    short, long = min(width, height), max(width, height)
-    scaled = size * long // short
-    start = round((scaled - size) / 2) * long / scaled
-    stop = start + size * long / scaled
-    box = (start, 0.0, min(stop, width), height) if width >= height else (0.0, start, width, min(stop, height))
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+    if width * height > max_pixels:
+        raise DataError(f"its header declares {width} × {height} pixels, more than {max_pixels}")
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
     with Image.open(BytesIO(data), formats=_formats()) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise DataError(f"its header declares {width} × {height} pixels, more than {max_pixels}")
+        check_pixels(*image.size, max_pixels)
         image.load()
         turn = _UPRIGHT.get(_orientation(image))
         picture = _rgb(image)
@@ -92,7 +84,7 @@ def _formats() -> tuple[str, ...]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # broken metadata does not make the pixels wrong
         return 1
 

@@ -1,6 +1,6 @@
 """Sample numbers to a batch: read, decode, cut views, choose texts, tokenise.
 
-Shapes: V views, B batch, S side in pixels, L tokens.
+Shapes: V views, B batch, C channels, S side in pixels, L tokens.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from vlc_core.batch import Batch, Sample, Skipped
 from vlc_core.errors import DataError
 from vlc_core.interfaces.sampler import Int64Array, Sampler
 from vlc_core.interfaces.transform import Transform
-from vlc_core.loading.decode import MAX_PIXELS, decode
+from vlc_core.loading.decode import MAX_PIXELS
 from vlc_core.loading.order import Purpose, pick, redraw, rng
+from vlc_core.loading.picture import Picture
 from vlc_core.loading.sources import TrainingSource
 from vlc_core.tokenizer import Tokenizer
 
@@ -29,7 +30,7 @@ ATTEMPTS = 16
 class Made(NamedTuple):
     """One sample, ready to be put into a batch."""
 
-    views: NDArray[np.uint8]  # (V, S, S, 3)
+    views: NDArray[np.uint8]  # (V, 3, S, S)
     text: str
     label: int
     group: int
@@ -73,9 +74,9 @@ class BatchMaker:
         slots = zip(numbers.tolist(), sources.tolist(), indices.tolist(), strict=True)
         made = [self._fill(number, self.sources[source], index, skipped) for number, source, index in slots]
         tokens = self.tokenizer.encode([one.text for one in made], self.context)
-        pixels_BVSSC = torch.from_numpy(np.stack([one.views for one in made]))
+        pixels_BVCSS = torch.from_numpy(np.stack([one.views for one in made]))
         return Batch(
-            pixels=pixels_BVSSC.permute(1, 0, 4, 2, 3).contiguous(),
+            pixels=pixels_BVCSS.transpose(0, 1).contiguous(),
             tokens=tokens.ids,
             mask=tokens.mask,
             labels=torch.tensor([one.label for one in made]),
@@ -102,10 +103,11 @@ class BatchMaker:
     def _make(self, number: int, source: TrainingSource, sample: Sample, key: str) -> Made:
         text = self._text(number, source, sample)
         label = source.label(sample)
-        picture = decode(sample.image, max_pixels=self.max_pixels)
-        views = np.empty((self.views, self.size, self.size, 3), dtype=np.uint8)
+        picture = Picture(sample.image, max_pixels=self.max_pixels)
+        views = np.empty((self.views, 3, self.size, self.size), dtype=np.uint8)
         for view in range(self.views):
-            views[view] = self.transform(picture, self.size, rng(self.seed, number, Purpose.VIEW, view))
+            drawn = self.transform(picture, self.size, rng(self.seed, number, Purpose.VIEW, view))
+            views[view] = drawn.transpose(2, 0, 1)
         return Made(views, text, label, identity(source.name, key), key)
 
     def _text(self, number: int, source: TrainingSource, sample: Sample) -> str:

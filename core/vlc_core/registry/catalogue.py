@@ -9,13 +9,13 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {
         "dataset": ("digits", "folder", "manifest", "shapes"),
         "sampler": ("shuffle",),
-        "transform": ("clip", "fit"),
+        "transform": ("clip", "fit", "tcl"),
         "prompts": ("clip80", "clip7", "simple", "digits"),
     },
     "encoders": {
         "image_encoder": ("vit", "resnet", "transformers", "timm"),
         "text_encoder": ("text-transformer", "linear-text", "transformers"),
-        "tokenizer": ("word", "bpe", "unigram", "file", "whole-text", "transformers"),
+        "tokenizer": ("word", "bpe", "byte-level", "unigram", "file", "whole-text", "transformers"),
     },
     "eval": {"evaluator": ("zero-shot", "retrieval")},
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},

@@ -51,13 +51,19 @@ def _order_and_views(registry: Registrar) -> None:
     )
     registry.transform(
         "clip",
-        "vlc_plugin_data.views:RandomCrop",
+        "vlc_plugin_data.transforms.clip:RandomCrop",
         summary="A random crop, resized; mirrored at random if asked",
         source="CLIP, ICML 2021",
     )
     registry.transform(
+        "tcl",
+        "vlc_plugin_data.transforms.tcl:StrongViews",
+        summary="A random crop, colour jitter, grayscale, blur, mirroring and RandAugment",
+        source="TCL, CVPR 2022",
+    )
+    registry.transform(
         "fit",
-        "vlc_plugin_data.views:CentreCrop",
+        "vlc_plugin_data.transforms.fit:CentreCrop",
         summary="The shorter side resized, the centre kept; nothing random",
     )
 

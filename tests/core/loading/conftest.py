@@ -17,9 +17,9 @@ from PIL import Image
 
 from vlc_core import Dataset, Sample, Sampler, Source, Tokenizer, Transform, Vocabulary
 from vlc_core.interfaces.sampler import Int64Array
-from vlc_core.loading.decode import fit
 from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.order import shuffled
+from vlc_core.loading.picture import Picture, fit
 from vlc_core.loading.sources import TrainingSource
 
 WIDTH, HEIGHT = 24, 16
@@ -104,9 +104,9 @@ class InOrder(Sampler):
 class Noisy(Transform):
     """The fitted picture under noise, so that every random number shows."""
 
-    def __call__(self, image: Image.Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def __call__(self, picture: Picture, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         noise = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
-        return fit(image, size) ^ noise
+        return fit(picture, size) ^ noise
 
 
 def words() -> Tokenizer:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
 from vlc_core import DataError
-from vlc_core.loading.decode import decode, fit
+from vlc_core.loading.decode import decode
+from vlc_core.loading.picture import fit
 
 Encode = Callable[..., bytes]
 WHITE = (255, 255, 255)

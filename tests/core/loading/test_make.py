@@ -77,8 +77,8 @@ def test_views_and_seeds_differ(kit: Kit) -> None:
 
 
 def test_channels_and_rows_keep_their_places(kit: Kit, picture: Image.Image) -> None:
-    from vlc_core.loading.decode import fit
     from vlc_core.loading.order import Purpose, rng
+    from vlc_core.loading.picture import fit
 
     maker = kit.maker(Listed(Sample(picture, ("x",), key="p")))
     pixels = maker(np.array([4])).pixels[0, 0].permute(1, 2, 0).numpy()

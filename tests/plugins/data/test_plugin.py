@@ -16,7 +16,7 @@ from vlc_core.plugins import plugins
 OFFERED = {
     "dataset": {"digits", "folder", "manifest"},
     "sampler": {"shuffle"},
-    "transform": {"clip", "fit"},
+    "transform": {"clip", "fit", "tcl"},
     "prompts": {"clip80", "clip7", "simple", "digits"},
 }
 
