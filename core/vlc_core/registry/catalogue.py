@@ -5,7 +5,7 @@ from __future__ import annotations
 # plugin name → kind → component names
 CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "align": {"objective": ("align",)},
-    "clip": {"objective": ("clip",)},
+    "clip": {"objective": ("clip", "bag-of-words")},
     "data": {
         "dataset": ("digits", "folder", "manifest", "shapes"),
         "sampler": ("shuffle",),
@@ -19,7 +19,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "eval": {"evaluator": ("zero-shot", "retrieval")},
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
-    "unicl": {"objective": ("bic",)},
+    "unicl": {"objective": ("bic", "classify", "supcon")},
 }
 
 
