@@ -13,7 +13,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
         "prompts": ("clip80", "clip7", "simple", "digits"),
     },
     "encoders": {
-        "image_encoder": ("vit", "resnet", "transformers", "timm"),
+        "image_encoder": ("vit", "resnet", "features", "transformers", "timm"),
         "text_encoder": ("text-transformer", "linear-text", "transformers"),
         "tokenizer": ("word", "bpe", "byte-level", "unigram", "file", "whole-text", "transformers"),
     },

@@ -31,6 +31,12 @@ def vlc_register(registry: Registrar) -> None:
         "resnet", f"{HERE}.resnet:ResNet", summary="Residual network of 18 to 101 layers", source="ResNet, CVPR 2016"
     )
     registry.image_encoder(
+        "features",
+        f"{HERE}.features:Features",
+        summary="Precomputed embeddings from a column of the data, in place of images",
+        source="LiT, CVPR 2022",
+    )
+    registry.image_encoder(
         "transformers",
         f"{HERE}.pretrained.image:TransformersImage",
         summary="Any image model of the transformers library, from a configuration, a folder or the hub",
@@ -56,7 +62,13 @@ def vlc_register(registry: Registrar) -> None:
     registry.tokenizer(
         "bpe",
         f"{HERE}.tokenizers.bpe:BytePairTokenizer",
-        summary="Byte-level byte-pair encoding trained on the captions",
+        summary="Byte-pair encoding of characters, trained on the captions",
+        source="Sennrich et al., ACL 2016",
+    )
+    registry.tokenizer(
+        "byte-level",
+        f"{HERE}.tokenizers.byte_level:ByteLevelTokenizer",
+        summary="Byte-pair encoding of bytes, trained on the captions: nothing is unknown",
         source="GPT-2, 2019",
     )
     registry.tokenizer(

@@ -11,7 +11,7 @@ import pytest
 from vlc_core.errors import DataError
 from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.tokenizers import clip
-from vlc_plugin_encoders.tokenizers.bpe import BytePairTokenizer
+from vlc_plugin_encoders.tokenizers.byte_level import ByteLevelTokenizer
 from vlc_plugin_encoders.tokenizers.file import FileTokenizer
 
 MERGES = ["t h", "th e</w>", "d o", "do g</w>", "c a", "ca t</w>", "' s</w>", "a n", "an d</w>", "1 2"]
@@ -43,7 +43,7 @@ def clip_folder(folder: Path) -> Path:
 
 
 def test_the_folder_of_a_run_comes_back(tmp_path: Path) -> None:
-    made = BytePairTokenizer(size=300).make(lambda: ["a dog", "a cat"])
+    made = ByteLevelTokenizer(size=300).make(lambda: ["a dog", "a cat"])
     made.save(tmp_path)
     for path in (tmp_path, tmp_path / "tokenizer.json"):
         found = read(path)

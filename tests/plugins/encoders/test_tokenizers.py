@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 
-from vlc_core.errors import DataError
+from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.tokenizer import TokenizerSource
 from vlc_plugin_encoders.tokenizers.bpe import BytePairTokenizer
+from vlc_plugin_encoders.tokenizers.byte_level import ByteLevelTokenizer
 from vlc_plugin_encoders.tokenizers.unigram import UnigramTokenizer
 from vlc_plugin_encoders.tokenizers.word import WordTokenizer
 
@@ -32,7 +33,8 @@ ODD = [
 
 SOURCES = [
     pytest.param(WordTokenizer(), id="word"),
-    pytest.param(BytePairTokenizer(size=320), id="bpe"),
+    pytest.param(BytePairTokenizer(size=100), id="bpe"),
+    pytest.param(ByteLevelTokenizer(size=320), id="byte-level"),
     pytest.param(UnigramTokenizer(size=60), id="unigram"),
 ]
 
@@ -70,10 +72,12 @@ def test_without_any_text_training_is_refused(source: TokenizerSource) -> None:
 TRAINING = """
 import sys
 from vlc_plugin_encoders.tokenizers.bpe import BytePairTokenizer
+from vlc_plugin_encoders.tokenizers.byte_level import ByteLevelTokenizer
 from vlc_plugin_encoders.tokenizers.unigram import UnigramTokenizer
 from vlc_plugin_encoders.tokenizers.word import WordTokenizer
 captions = [f"a {i % 7}{i % 11} thing{i % 13} of kind{i % 17} and {i}" for i in range(400)]
-for source in (WordTokenizer(size=40), BytePairTokenizer(size=400), UnigramTokenizer(size=80)):
+sources = (WordTokenizer(size=40), BytePairTokenizer(size=99), ByteLevelTokenizer(size=400), UnigramTokenizer(size=80))
+for source in sources:
     print(source.make(lambda: captions).to_json())
 """
 
@@ -81,7 +85,7 @@ for source in (WordTokenizer(size=40), BytePairTokenizer(size=400), UnigramToken
 def test_training_gives_the_same_in_every_process() -> None:
     command = [sys.executable, "-c", TRAINING]
     found = [subprocess.run(command, check=True, capture_output=True).stdout for _ in range(3)]
-    assert len(found[0].splitlines()) == 3
+    assert len(found[0].splitlines()) == 4
     assert found[0] == found[1] == found[2]
 
 
@@ -100,7 +104,7 @@ def test_word_separates_punctuation_and_drops_case() -> None:
 
 
 def test_byte_pairs_can_spell_what_they_never_saw() -> None:
-    tokenizer = BytePairTokenizer(size=300).make(lambda: CAPTIONS)
+    tokenizer = ByteLevelTokenizer(size=300).make(lambda: CAPTIONS)
     text = "zebra 数据 \U0001f600"
     ids = tokenizer.encode([text], 60).ids[0].tolist()
     assert 4 not in ids
@@ -108,7 +112,31 @@ def test_byte_pairs_can_spell_what_they_never_saw() -> None:
 
 
 def test_normal_forms_of_one_text_are_one() -> None:
-    for source in (WordTokenizer(), BytePairTokenizer(), UnigramTokenizer(size=60)):
+    for source in (WordTokenizer(), BytePairTokenizer(), ByteLevelTokenizer(), UnigramTokenizer(size=60)):
         tokenizer = source.make(lambda: [*CAPTIONS, "café"])
         ids = [tokenizer.encode([text], 20).ids.tolist() for text in ("caf\u00e9", "cafe\u0301")]
         assert ids[0] == ids[1]
+
+
+def test_pairs_of_characters_know_the_characters_they_saw() -> None:
+    tokenizer = BytePairTokenizer(size=200, min_count=1).make(lambda: CAPTIONS)
+    pieces = [tokenizer.token(i) for i in tokenizer.encode(["pale dogs ぞ"], 20).ids[0].tolist()]
+    assert pieces[1] == "▁pale"
+    assert pieces[-2] == "<unknown>"
+    assert "do" in "".join(piece or "" for piece in pieces)
+
+
+@pytest.mark.parametrize("kind", [BytePairTokenizer, UnigramTokenizer])
+@pytest.mark.parametrize("size", [16, 30])
+def test_a_size_without_room_for_the_characters_is_refused(kind: type[TokenizerSource], size: int) -> None:
+    with pytest.raises(RecipeError, match=r"larger size|set size to 32"):
+        kind(size=size).make(lambda: CAPTIONS)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("size", [32, 33, 34, 36, 60])
+def test_unigram_never_has_more_ids_than_asked(size: int) -> None:
+    tokenizer = UnigramTokenizer(size=size).make(lambda: CAPTIONS)
+    assert tokenizer.vocabulary.size <= size
+    known = tokenizer.encode(["a photo of a red dog"], 40)
+    assert 4 not in known.ids[0].tolist(), "a character of the captions became unknown"
+    assert tokenizer.decode(known.ids[0].tolist()) == "a photo of a red dog"

@@ -28,7 +28,7 @@ class TransformersText(TextEncoder):
     Weights go with their own tokenizer: give the recipe ``tokenizer: {use: transformers, ...}`` of the same place.
     """
 
-    default_tokenizer: ClassVar[str] = "bpe"
+    default_tokenizer: ClassVar[str] = "byte-level"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import tokenizers
 
@@ -33,6 +33,8 @@ class FileTokenizer(TokenizerSource):
     library or a folder with one; CLIP's ``vocab.json`` and ``merges.txt``, by their folder; its
     ``bpe_simple_vocab_16e6.txt.gz``.
     """
+
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,

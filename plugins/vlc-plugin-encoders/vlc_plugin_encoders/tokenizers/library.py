@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, final
+from typing import Annotated, Any, ClassVar, final
 
 from vlc_core.errors import DataError
 from vlc_core.interfaces.tokenizer import TokenizerSource
@@ -15,6 +15,8 @@ from vlc_plugin_encoders.tokenizers.file import wrap
 @final
 class TransformersTokenizer(TokenizerSource):
     """The tokenizer that belongs to a model of the library."""
+
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,
