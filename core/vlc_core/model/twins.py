@@ -6,13 +6,14 @@ Shapes: N items, L tokens, K places, D embedding width.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import cast
 
 from torch import Tensor, nn
 
 from vlc_core import distributed
 from vlc_core.interfaces.encoder import Encoded
 from vlc_core.interfaces.objective import Needs
-from vlc_core.model.towers import Features, Towers
+from vlc_core.model.towers import Features, Tower, Towers
 from vlc_core.momentum import FeatureQueue, MomentumTwin
 
 
@@ -34,9 +35,9 @@ class Twins(nn.Module):
         self.image = MomentumTwin(towers.image, momentum, draws="image" in draws)
         self.text = MomentumTwin(towers.text, momentum, draws="text" in draws)
         self.fusion = MomentumTwin(towers.fusion, momentum, draws="text" in draws) if needs.fusion else None
-        for twin in (self.image, self.text):
-            twin.copied.returns_local = needs.locals
-            twin.copied.encoder.returns_tokens = needs.locals or needs.fusion  # type: ignore[union-attr]
+        for tower in (cast(Tower, self.image.copied), cast(Tower, self.text.copied)):
+            tower.returns_local = needs.locals
+            tower.encoder.returns_tokens = needs.locals or needs.fusion
         dim = towers.image.embed_dim
         self.image_queue, self.text_queue = FeatureQueue(queue, dim), FeatureQueue(queue, dim)
 

@@ -99,11 +99,12 @@ def _held(twin: Tensor, source: Tensor) -> list[tuple[Tensor, Tensor]]:
     """What this rank holds of a parameter, in pairs of one dtype.
 
     Under ZeRO-3 that is its part, and the whole of a parameter too small to be split, which nobody refreshes for what
-    is not trained.
+    is not trained. On one rank the whole may be the part.
     """
     pairs = []
-    if hasattr(twin, "ds_tensor") and hasattr(source, "ds_tensor"):
+    split = hasattr(twin, "ds_tensor") and hasattr(source, "ds_tensor")
+    if split:
         pairs.append((twin.ds_tensor.data, source.ds_tensor.data))
-    if twin.numel() and twin.numel() == source.numel():
+    if twin.numel() and twin.numel() == source.numel() and not (split and twin.data_ptr() == twin.ds_tensor.data_ptr()):
         pairs.append((twin.data, source.data))
     return [(ours, theirs.to(ours.dtype)) for ours, theirs in pairs]
