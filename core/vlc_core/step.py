@@ -152,6 +152,19 @@ class Step:
             self._scale = self._towers.temperature()
         return self._scale
 
+    @property
+    def tokens(self) -> tuple[Tensor, Tensor]:
+        """The token ids of the texts (B, L) int64, and the mask (B, L) bool that is true at real ones."""
+        return self._batch.tokens, self._batch.mask
+
+    def encode_text(self, tokens: Tensor, mask: Tensor) -> Features:
+        """Features of ``tokens`` (N, L), other texts than the batch's.
+
+        Only for objectives whose ``Needs.scope`` is "micro": what one of scope "batch" computes is not replayed.
+        """
+        features: Features = self._towers.text(tokens, mask)
+        return features
+
     def fuse(self, text: Features, image: Features) -> Encoded:
         """Texts and images read together, row by row; both carry tokens."""
         return self._towers.fuse(text, image)
