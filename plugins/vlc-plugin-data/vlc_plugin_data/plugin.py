@@ -8,6 +8,8 @@ from vlc_core import hookimpl
 from vlc_plugin_data.prompts import CLIP7, CLIP80, DIGITS, SIMPLE
 
 if TYPE_CHECKING:
+    import typer
+
     from vlc_core.registry import Registrar
 
 
@@ -17,6 +19,14 @@ def vlc_register(registry: Registrar) -> None:
     _datasets(registry)
     _order_and_views(registry)
     _prompts(registry)
+
+
+@hookimpl
+def vlc_commands(app: typer.Typer) -> None:
+    """Adds ``vlc data``."""
+    from vlc_plugin_data.commands import add_commands
+
+    add_commands(app)
 
 
 def _datasets(registry: Registrar) -> None:

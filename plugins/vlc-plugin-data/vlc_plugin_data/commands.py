@@ -1,0 +1,141 @@
+"""``vlc data``: what is in data before anything is trained on it. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vlc_plugin_data.inspecting.report import Report
+    from vlc_plugin_data.inspecting.sheet import Thumbnail
+
+SOURCE_HELP = (
+    "A folder of class folders, a table (.csv, .tsv, .jsonl, .parquet) or tars (a path, a {00..99} range, a folder "
+    "of them); a recipe; or a dataset as in a recipe, such as '{use: digits, split: test}'."
+)
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)]
+Sets = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the dataset, or a key of the recipe. Repeatable."),
+]
+SplitOption = Annotated[
+    Literal["train", "evaluate", "all"], typer.Option("--split", help="Which data of a recipe is meant.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=0, max=1024, help="Processes that read; 0 reads in the command's own.")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds ``vlc data`` to ``app``."""
+    data = typer.Typer(help="Look into data, and prepare it.", no_args_is_help=True, rich_markup_mode=None)
+    data.callback()(_group)
+    data.command("inspect")(inspect)
+    app.add_typer(data, name="data")
+
+
+def _group() -> None:
+    """Look into data, and prepare it."""
+
+
+def inspect(
+    source: Source,
+    sets: Sets = [],  # noqa: B006
+    split: SplitOption = "train",
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every pixel, which finds files that are cut short.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Look at the first so many samples.")] = None,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="Look at so many, drawn by --seed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of what is drawn: --sample, and the contact sheet.")] = 0,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="NAME",
+            help="Count tokens too: of a run, of a tokenizer.json, or of a tokenizer as in a recipe.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", "-o", metavar="FILE", help="Write a page with figures and a contact sheet."),
+    ] = None,
+    thumbnails: Annotated[
+        int, typer.Option("--thumbnails", min=0, max=2_000, help="Samples on the contact sheet of each source.")
+    ] = 48,
+    workers: Workers = 0,
+    json: Json = False,
+) -> None:
+    """Report what is in a dataset: sizes, captions, classes, what is broken.
+
+    Images are judged by their headers unless --decode is given. Ends with 3 where no sample of a source is sound.
+    """
+    from vlc_core import terminal
+    from vlc_core.plugins import plugins
+    from vlc_plugin_data.inspecting.inspection import Inspection
+    from vlc_plugin_data.inspecting.naming import find_sources
+    from vlc_plugin_data.inspecting.terminal_report import as_text
+
+    _check_page(html)
+    registry = plugins().registry
+    with terminal.waiting(f"opening {source} …"):
+        found = find_sources(source, registry, sets=sets, split=split)
+    how = Inspection(
+        limit=limit,
+        sample=sample,
+        seed=seed,
+        decoded=decode,
+        workers=workers,
+        tokenizer=tokenizer,
+        thumbnails=0 if html is None else thumbnails,
+    )
+    inspected = [how.of(spec, registry) for spec in found]
+    if html is not None:
+        _write_page(html, inspected)
+    if json:
+        terminal.say_json({"sources": [report.as_json() for report, _ in inspected]})
+    else:
+        for report, _ in inspected:
+            terminal.say(as_text(report))
+        if html is not None:
+            terminal.say(terminal.dim(f"written to {html}"))
+    _refuse_broken([report for report, _ in inspected])
+
+
+def _check_page(html: Path | None) -> None:
+    """Says at once, and not after an hour of reading, that the page cannot be written."""
+    from vlc_core.errors import StorageError
+
+    if html is not None and not html.absolute().parent.is_dir():
+        raise StorageError(f"{html} cannot be written: there is no folder {html.absolute().parent}, make it first")
+    if html is not None and html.is_dir():
+        raise StorageError(f"{html} is a folder: name the file to write, such as {html / 'data.html'}")
+
+
+def _write_page(html: Path, inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> None:
+    from vlc_core.errors import StorageError
+    from vlc_plugin_data.inspecting.page import as_page
+
+    try:
+        # A name may hold half of a surrogate pair (a file name that is no UTF-8), which no page can.
+        html.write_text(as_page(inspected), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StorageError(f"{html} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+def _refuse_broken(reports: Sequence[Report]) -> None:
+    from vlc_core.errors import DataError
+
+    for report in reports:
+        if report.sound == 0 and report.broken:
+            first = report.broken[0]
+            raise DataError(
+                f"all {report.examined:,} samples of {report.name} that were looked at are broken, "
+                f"the first because {first.reason}: check the options of its dataset"
+            )

@@ -1,0 +1,92 @@
+"""Reports and contact sheets as one page: no script, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from vlc_plugin_data.inspecting.report import Measure, Report
+from vlc_plugin_data.inspecting.sheet import Thumbnail
+from vlc_plugin_data.inspecting.shown import facts_of, largest, measures_of, number, spread_row
+
+WIDTH, HEIGHT = 300, 84
+"""Of a histogram, in the units of its drawing."""
+
+CLASSES = 40
+"""Classes that are shown at once; the others unfold."""
+
+ROWS = 200
+"""Of lists that may be long; the JSON has all."""
+
+_GAP = 1.0
+
+
+class Column(NamedTuple):
+    """One bar of a histogram, in the units of its drawing, and what it stands for."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+class Chart(NamedTuple):
+    """A histogram.
+
+    Attributes:
+        name: What is counted.
+        columns: Its bars.
+        first: Where the axis begins.
+        last: Where it ends.
+        highest: The count of the highest bar.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    first: str
+    last: str
+    highest: str
+
+
+def as_page(inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> str:
+    """The page as HTML; it stands for itself, without any other file."""
+    sections = [
+        {
+            "report": report,
+            "facts": facts_of(report),
+            "charts": [chart(name, measure) for name, measure in measures_of(report).items()],
+            "spreads": [spread_row(name, measure) for name, measure in measures_of(report).items()],
+            "classes": largest(report.classes or (), len(report.classes or ())),
+            "sheet": sheet,
+        }
+        for report, sheet in inspected
+    ]
+    return _template().render(sections=sections, width=WIDTH, height=HEIGHT, classes_shown=CLASSES, rows=ROWS)
+
+
+def chart(name: str, measure: Measure) -> Chart:
+    """The drawing of a measure's histogram."""
+    highest = max(bar.values for bar in measure.bars)
+    step = WIDTH / len(measure.bars)
+    columns = []
+    for place, bar in enumerate(measure.bars):
+        # A bar with anything in it shows, however high the highest is.
+        height = max(1.5, HEIGHT * bar.values / highest) if bar.values else 0.0
+        title = f"{number(bar.low)} – {number(bar.high)}: {bar.values:,}"
+        columns.append(Column(place * step, HEIGHT - height, max(step - _GAP, 0.5), height, title))
+    ends = number(measure.bars[0].low), number(measure.bars[-1].high)
+    return Chart(name, tuple(columns), *ends, f"{highest:,}")
+
+
+@cache
+def _template() -> Template:
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html")

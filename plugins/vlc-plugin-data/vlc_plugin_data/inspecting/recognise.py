@@ -1,0 +1,116 @@
+"""Which dataset reads a path, told by its name, and which columns of a table are meant, told by theirs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from itertools import islice
+from typing import IO, Any, cast
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlc_core import DataError
+from vlc_plugin_data.stores import open_store
+from vlc_plugin_data.tables import SUFFIXES as TABLES
+from vlc_plugin_data.tables import without_compression
+
+TARS = (".tar", ".tar.gz", ".tgz")
+
+# What people call these columns, the most telling names first.
+IMAGE = ("image", "file", "filepath", "file_path", "filename", "file_name", "image_path", "image_file", "path", "img")
+TEXT = ("captions", "caption", "texts", "text", "sentences", "sentence", "title", "description")
+LABEL = ("label", "class", "class_name", "classname", "category")
+
+_PEEK = 100
+
+
+def recognise(path: str) -> dict[str, Any] | None:
+    """The recipe block that reads ``path``: tars, a table, or a folder; None where it is none of these."""
+    name = path.partition("::")[0].lower()
+    if name.endswith(TARS):
+        return {"use": "webdataset", "path": path}
+    if without_compression(name).endswith(tuple(TABLES)):
+        return {"use": "manifest", "path": path} | _columns(path)
+    if not _is_folder(path):
+        return None
+    return _folder(path.rstrip("/") or "/")
+
+
+def _folder(path: str) -> dict[str, Any]:
+    """Tars where the folder holds any, else class folders."""
+    file_system, base = open_store(path)
+    names = [entry["name"] for entry in file_system.ls(base, detail=True) if entry["type"] == "file"]
+    if any(name.lower().endswith(".tar") for name in names):
+        return {"use": "webdataset", "path": f"{path}/*.tar"}
+    return {"use": "folder", "path": path}
+
+
+def tables_in(path: str) -> list[str]:
+    """The names of the tables right inside a folder, which may say more about its images than class folders do."""
+    if not _is_folder(path):
+        return []
+    file_system, base = open_store(path)
+    names = [str(entry["name"]).rpartition("/")[2] for entry in file_system.ls(base, detail=True)]
+    return sorted(name for name in names if without_compression(name.lower()).endswith(tuple(TABLES)))
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        file_system, base = open_store(path)
+        return bool(file_system.isdir(base))
+    except (DataError, OSError):
+        return False
+
+
+def _columns(path: str) -> dict[str, Any]:
+    """The options that name the columns of the table, those that can be told."""
+    names = _peek(path)
+    found = {}
+    for option, known in (("image", IMAGE), ("text", TEXT), ("label", LABEL)):
+        column = next((name for name in known if name in names), None)
+        if column is not None and (option, column) != ("image", "image"):
+            found[option] = column
+    return found
+
+
+def _peek(path: str) -> list[str]:
+    """The names of the table's columns; none where it cannot be read, which the dataset will say better."""
+    name = without_compression(path.partition("::")[0].lower())
+    read = next(reader for ending, reader in _READERS.items() if name.endswith(ending))
+    try:
+        with fsspec.open(path, "rb", compression="infer") as file:
+            return read(cast("IO[bytes]", file))
+    except (OSError, EOFError, ImportError, ValueError, csv.Error, RecursionError, pa.ArrowException):
+        return []
+
+
+def _of_parquet(file: IO[bytes]) -> list[str]:
+    return list(pq.ParquetFile(pa.PythonFile(file, mode="r")).schema_arrow.names)
+
+
+def _of_csv(file: IO[bytes], delimiter: str = ",") -> list[str]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    return [name.strip() for name in next(csv.reader(text, delimiter=delimiter), [])]
+
+
+def _of_tsv(file: IO[bytes]) -> list[str]:
+    return _of_csv(file, "\t")
+
+
+def _of_jsonl(file: IO[bytes]) -> list[str]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace")
+    rows = (json.loads(line) for line in islice(text, _PEEK) if line.strip())
+    return list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
+
+
+_OF_FORMAT: dict[str, Callable[[IO[bytes]], list[str]]] = {
+    "csv": _of_csv,
+    "tsv": _of_tsv,
+    "jsonl": _of_jsonl,
+    "parquet": _of_parquet,
+}
+_READERS = {ending: _OF_FORMAT[kind] for ending, kind in TABLES.items()}
