@@ -15,7 +15,7 @@ from vlc_plugin_data.text_tables import csv_chunks, json_chunks, to_arrow
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 
-_SUFFIXES: dict[str, Format] = {
+SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -66,16 +66,21 @@ def _read(file: IO[bytes], path: str, columns: Columns, chosen: Format, delimite
 
 
 def _format_of(path: str) -> Format:
-    name = path.lower()
-    for ending in _COMPRESSED:
-        name = name.removesuffix(ending)
-    for suffix, found in _SUFFIXES.items():
+    name = without_compression(path.lower())
+    for suffix, found in SUFFIXES.items():
         if name.endswith(suffix):
             return found
     raise DataError(
         f"{path}: its name does not tell its format; end it in .csv, .tsv, .jsonl or .parquet, "
         "or set the option `format`"
     )
+
+
+def without_compression(name: str) -> str:
+    """``name`` without the ending of a compressed file."""
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return name
 
 
 class _Raw(io.RawIOBase):
