@@ -3,13 +3,16 @@
 ``streaming_logsumexp`` is the one primitive; :mod:`vlc_core.contrast.targets` turns it into cross entropies.
 """
 
+from vlc_core.contrast.keys import Queue, joined_logsums, key_losses
 from vlc_core.contrast.op import Attended, PairSums, pair_logsumexp, streaming_logsumexp, streaming_mean
-from vlc_core.contrast.targets import batch_mean, key_losses, label_losses, pair_losses
+from vlc_core.contrast.targets import batch_mean, label_losses, pair_losses
 
 __all__ = [
     "Attended",
     "PairSums",
+    "Queue",
     "batch_mean",
+    "joined_logsums",
     "key_losses",
     "label_losses",
     "pair_logsumexp",

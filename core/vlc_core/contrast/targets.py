@@ -1,4 +1,4 @@
-"""What an anchor should match, said in one call: its own key, the keys of its label, a softened choice.
+"""What an anchor should match, said in one call: its own key, or the keys of its label.
 
 Each function returns one cross entropy per anchor, not averaged. All have one form: for an anchor a with its
 own key k, and a target whose weighted mean of the keys is t,
@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vlc_core.contrast.op import pair_logsumexp, streaming_logsumexp, streaming_mean
-from vlc_core.contrast.tiles import Groups
+from vlc_core.contrast.op import pair_logsumexp, streaming_logsumexp
 from vlc_core.distributed import all_sum, first_row, rank, row_counts, world
 from vlc_core.distributed import gather as gather_ranks
 
@@ -53,7 +52,7 @@ def pair_losses(
     """
     place = _Place.of(left_BD, gather)
     if share < 1.0:
-        positive_B = _dot(left_BD, right_BD) * scale
+        positive_B = dot(left_BD, right_BD) * scale
         chosen = chosen_keys(place.total, share, seed).to(left_BD.device)
         rows_B = _chosen_sums(left_BD, right_BD, scale, place, chosen)
         columns_B = _chosen_sums(right_BD, left_BD, scale, place, chosen)
@@ -89,50 +88,9 @@ def label_losses(
     place = _Place.of(left_BD, gather)
     keys_GD = _gathered(right_BD, place)
     rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
-    own_BD = _wide(keys_GD)[place.own]
-    drift_B = scale * _dot(left_BD, own_BD - _class_means(keys_GD, labels_B, place))
+    own_BD = wide(keys_GD)[place.own]
+    drift_B = scale * dot(left_BD, own_BD - _class_means(keys_GD, labels_B, place))
     return softplus_exact(rows_B - positive_B) + drift_B, softplus_exact(columns_B - positive_B) + drift_B
-
-
-def key_losses(
-    anchors_BD: Tensor,
-    keys_KD: Tensor,
-    scale: Tensor | float,
-    *,
-    own: Tensor,
-    momentum: Tensor | None = None,
-    alpha: Tensor | float = 0.0,
-    exclude: Groups | None = None,
-) -> Tensor:
-    """Each anchor matches one of the keys, or in part what its momentum twin attends to among them.
-
-    The target of anchor i is (1 − alpha) · [key own[i]] + alpha · softmaxⱼ(scale · momentumᵢ · keyⱼ), the
-    latter without gradient.
-
-    Args:
-        anchors_BD: (B, D), rows of unit length.
-        keys_KD: (K, D), for instance the batch's momentum features and a queue, one after the other.
-        scale: What similarities are multiplied with.
-        own: (B,) int64, where each anchor's own key is.
-        momentum: (B, D), the momentum anchors; None for a hard target.
-        alpha: The weight of the soft target.
-        exclude: Groups of the anchors (B,) and of the keys (K,), int64: keys of the anchor's group other than
-            its own one count for nothing. An anchor's own key must be of its group.
-
-    Returns:
-        (B,).
-    """
-    groups = (own, torch.arange(keys_KD.shape[0], device=own.device)) if exclude is None else exclude
-    own_BD = _wide(keys_KD[own])
-    others_B = streaming_logsumexp(anchors_BD, keys_KD, scale, exclude=groups)
-    losses_B = softplus_exact(others_B - _dot(anchors_BD, own_BD) * scale)
-    if momentum is None:
-        return losses_B
-    with torch.no_grad():
-        attended = streaming_mean(momentum, keys_KD, scale, exclude=groups)
-        elsewhere_B = torch.sigmoid(attended.logsums - _dot(momentum, own_BD) * scale)
-    drift_B = _dot(anchors_BD, elsewhere_B[:, None] * (own_BD - attended.means))
-    return losses_B + alpha * scale * drift_B
 
 
 def batch_mean(total: Tensor, count: int, *, gather: bool) -> Tensor:
@@ -200,14 +158,14 @@ def _cuts(place: _Place, chosen: Tensor) -> list[int]:
 
 def _smoothing_drift(anchors_BD: Tensor, keys_BD: Tensor, place: _Place, chosen: Tensor | None) -> Tensor:
     """a · (own key − mean key) for each anchor; the mean is over the keys that it is compared with."""
-    wide_BD = _wide(keys_BD)
+    wide_BD = wide(keys_BD)
     sum_D = (wide_BD if chosen is None else _own_chosen(wide_BD, place, chosen)).sum(dim=0)
     if place.counts is not None:
         sum_D = all_sum(sum_D)
     if chosen is None:
-        return _dot(anchors_BD, wide_BD - sum_D / place.total)
+        return dot(anchors_BD, wide_BD - sum_D / place.total)
     extra_B1 = (~torch.isin(place.own, chosen))[:, None].to(wide_BD.dtype)
-    return _dot(anchors_BD, wide_BD - (sum_D + extra_B1 * wide_BD) / (chosen.shape[0] + extra_B1))
+    return dot(anchors_BD, wide_BD - (sum_D + extra_B1 * wide_BD) / (chosen.shape[0] + extra_B1))
 
 
 def _class_means(keys_GD: Tensor, labels_B: Tensor, place: _Place) -> Tensor:
@@ -218,17 +176,18 @@ def _class_means(keys_GD: Tensor, labels_B: Tensor, place: _Place) -> Tensor:
     sorted_G, order_G = labels_G.sort(stable=True)
     class_G = torch.zeros_like(labels_G)
     class_G[order_G[1:]] = (sorted_G[1:] != sorted_G[:-1]).cumsum(0)
-    wide_GD = _wide(keys_GD)
+    wide_GD = wide(keys_GD)
     sums = torch.zeros_like(wide_GD).index_add(0, class_G, wide_GD)
     sizes = wide_GD.new_zeros(place.total).index_add(0, class_G, wide_GD.new_ones(place.total))
     own_B = class_G[place.own]
     return sums[own_B] / sizes[own_B, None]
 
 
-def _wide(x: Tensor) -> Tensor:
+def wide(x: Tensor) -> Tensor:
+    """In float32 at least."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _dot(left_BD: Tensor, right_BD: Tensor) -> Tensor:
+def dot(left_BD: Tensor, right_BD: Tensor) -> Tensor:
     """Row by row, in float32 at least."""
-    return (_wide(left_BD) * _wide(right_BD)).sum(dim=1)
+    return (wide(left_BD) * wide(right_BD)).sum(dim=1)

@@ -104,7 +104,13 @@ def _held(twin: Tensor, source: Tensor) -> list[tuple[Tensor, Tensor]]:
     pairs = []
     split = hasattr(twin, "ds_tensor") and hasattr(source, "ds_tensor")
     if split:
-        pairs.append((twin.ds_tensor.data, source.ds_tensor.data))
-    if twin.numel() and twin.numel() == source.numel() and not (split and twin.data_ptr() == twin.ds_tensor.data_ptr()):
+        pairs.append((_part(twin), _part(source)))
+    if twin.numel() and twin.numel() == source.numel() and not (split and twin.data_ptr() == _part(twin).data_ptr()):
         pairs.append((twin.data, source.data))
     return [(ours, theirs.to(ours.dtype)) for ours, theirs in pairs]
+
+
+def _part(parameter: Any) -> Tensor:
+    """What ZeRO-3 left of a parameter on this rank."""
+    part: Tensor = parameter.ds_tensor.data
+    return part

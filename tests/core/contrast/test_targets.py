@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlc_core.contrast import key_losses, label_losses, pair_losses
+from vlc_core.contrast import label_losses, pair_losses
 from vlc_core.contrast.targets import chosen_keys
 
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-4)]
@@ -126,55 +126,3 @@ def test_labels_that_all_differ_give_the_loss_of_pairs_to_the_bit(
     left, right, scale = (x.to(dtype) for x in pairs(naive, 50, 0.7, 100.0))
     for found, expected in zip(label_losses(left, right, labels, scale), pair_losses(left, right, scale), strict=True):
         assert torch.equal(found, expected)
-
-
-def keys_and_queue(naive: Any, scale: float, noise: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    anchors = naive.rows(12, 48, 0).float().double()
-    keys = torch.cat([naive.rows(12, 48, 1, near=anchors, noise=noise), naive.rows(70, 48, 2)]).float().double()
-    momentum = naive.rows(12, 48, 3, near=anchors, noise=0.5).float().double()
-    return anchors, torch.tensor([scale], dtype=torch.float64), keys, momentum
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
-@pytest.mark.parametrize("scale", [14.3, 50.0, 100.0])
-def test_a_hard_target_among_queue_keys(naive: Any, scale: float, dtype: torch.dtype, tolerance: float) -> None:
-    anchors, s, keys, _ = keys_and_queue(naive, scale, 0.8)
-    own = torch.arange(12)
-    expected = naive.value_and_gradients(lambda a, s: naive.own_key_entropies(a, keys, s, own).sum(), (anchors, s))
-    found = naive.value_and_gradients(lambda a, s: key_losses(a, keys.to(dtype), s, own=own).sum(), (anchors, s), dtype)
-    assert naive.worst_error(found, expected) < tolerance
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("scale", [14.3, 100.0, 1000.0])
-def test_a_soft_target_is_what_the_momentum_anchor_attends_to(naive: Any, alpha: float, scale: float) -> None:
-    anchors, s, keys, momentum = keys_and_queue(naive, scale, 2.0)
-    target = alpha * torch.softmax(scale * momentum @ keys.T, dim=1)
-    target[:, :12] += (1 - alpha) * torch.eye(12, dtype=torch.float64)
-    expected = naive.value_and_gradients(lambda a, s: naive.cross_entropies(a, keys, s, target).sum(), (anchors, s))
-    found = naive.value_and_gradients(
-        lambda a, s: key_losses(a, keys, s, own=torch.arange(12), momentum=momentum, alpha=alpha).sum(), (anchors, s)
-    )
-    assert naive.worst_error(found, expected) < 1e-10
-
-
-def test_other_keys_of_the_anchors_group_count_for_nothing(naive: Any) -> None:
-    anchors, s, keys, momentum = keys_and_queue(naive, 14.3, 2.0)
-    own = torch.arange(12)
-    key_groups = torch.cat([own, torch.randint(40, (70,), generator=torch.Generator().manual_seed(1))])
-    counted = (own[:, None] != key_groups[None, :]) | (own[:, None] == torch.arange(82)[None, :])
-
-    def reference(a: Tensor, s: Tensor) -> Tensor:
-        def logits(x: Tensor) -> Tensor:
-            return (s * x @ keys.T).masked_fill(~counted, -torch.inf)
-
-        target = 0.3 * torch.softmax(logits(momentum), dim=1).detach()
-        target[:, :12] += 0.7 * torch.eye(12, dtype=torch.float64)
-        return -(target * torch.log_softmax(logits(a), dim=1)).masked_fill(~counted, 0.0).sum()
-
-    expected = naive.value_and_gradients(reference, (anchors, s))
-    found = naive.value_and_gradients(
-        lambda a, s: key_losses(a, keys, s, own=own, momentum=momentum, alpha=0.3, exclude=(own, key_groups)).sum(),
-        (anchors, s),
-    )
-    assert naive.worst_error(found, expected) < 1e-10
