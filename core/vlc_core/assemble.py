@@ -20,6 +20,7 @@ from vlc_core.interfaces.transform import Transform
 from vlc_core.loading.loader import Loader
 from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space
+from vlc_core.loading.vectors import check_width
 from vlc_core.model.depth import freeze
 from vlc_core.model.heads import make_head, shared_width
 from vlc_core.model.start import Where, tokenizer_home
@@ -147,6 +148,9 @@ def build_pretrainer(
     """
     if not any(p.requires_grad for tower in (towers.image, towers.text) for p in tower.parameters()):
         raise RecipeError(f"{where('model.text.freeze')}: both towers are frozen as a whole, so there is none to train")
+    for source in data.sources:
+        at, width = where(f"data.train.{source.name}"), towers.image.encoder.vector_width
+        check_width(source.dataset, width, data=at, encoder=f"the image encoder {recipe.model.image.use}")
     info = _model_info(recipe, towers, tokenizer, data)
     objectives: dict[str, Objective] = {}
     needs: dict[str, Needs] = {}
@@ -210,6 +214,7 @@ def build_loader(
         size=pretrainer.towers.image.encoder.size,
         views=pretrainer.views,
         seed=recipe.seed,
+        vector_width=pretrainer.towers.image.encoder.vector_width,
     )
     return Loader(
         make=make,

@@ -1,6 +1,6 @@
 """What flows from a dataset to a training step: one ``Sample``, then a ``Batch`` of them.
 
-Shapes: V views, B batch, L tokens, H × W pixels.
+Shapes: V views, B batch, L tokens, H × W pixels, F numbers of a precomputed vector.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -21,14 +23,15 @@ class Sample:
     """One item of a dataset, not yet decoded, augmented or tokenised.
 
     Attributes:
-        image: The encoded file as bytes, which the loader decodes, or a picture that is already drawn.
+        image: The encoded file as bytes, which the loader decodes, a picture that is already drawn, or a precomputed
+            vector (F,) float32 in its place.
         texts: The captions; several captions of one image stand together. Empty where the data has a label only:
             a text is then made from the class name and a prompt template.
         label: The class by its index into ``Dataset.classes``; -1 where there is none.
         key: What the image is called. Samples of one source with equal keys show the same image.
     """
 
-    image: bytes | Image.Image
+    image: bytes | Image.Image | NDArray[np.float32]
     texts: tuple[str, ...] = ()
     label: int = UNLABELLED
     key: str = ""
@@ -48,7 +51,8 @@ class Batch:
     """The samples of one step on one rank.
 
     Attributes:
-        pixels: (V, B, 3, H, W) uint8, one entry per view; floating point is taken as already normalised.
+        pixels: (V, B, 3, H, W) uint8, one entry per view; floating point is taken as already normalised. Precomputed
+            vectors are (V, B, F) float32.
         tokens: (B, L) int64, padded to the longest text of the batch.
         mask: (B, L) bool, true at real tokens.
         labels: (B,) int64, -1 where a sample has no label.

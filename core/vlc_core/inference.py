@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from vlc_core.batch import Skipped
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.loading.picture import Picture, fit
+from vlc_core.loading.vectors import as_picture, as_vector, check_width
 from vlc_core.model.towers import Towers
 from vlc_core.tokenizer import Tokenizer
 
@@ -42,6 +44,7 @@ class DualEncoder:
         self.towers = towers.eval()
         self.tokenizer = tokenizer
         self.size = towers.image.encoder.size
+        self.vector_width = towers.image.encoder.vector_width
         self.context = towers.text.encoder.context
 
     @classmethod
@@ -71,19 +74,21 @@ class DualEncoder:
 
         Args:
             images: Pictures of any size and mode, which are resized and cropped as in evaluation; or a tensor
-                (N, 3, size, size), uint8 or already normalised floating point.
+                (N, 3, size, size), uint8 or already normalised floating point. An encoder of precomputed vectors
+                takes those alone, (N, F).
             batch_size: How many are decoded and encoded at once.
 
         Raises:
             ValueError: A single picture, or a tensor of another shape.
             DataError: A picture has no defined colours.
         """
-        shape = (3, self.size, self.size)
-        if isinstance(images, Image.Image) or (isinstance(images, Tensor) and images.shape[1:] != shape):
-            got = f"a tensor of shape {tuple(images.shape)}" if isinstance(images, Tensor) else "one picture"
-            raise ValueError(
-                f"encode_image takes a list of pictures or a tensor (N, 3, {self.size}, {self.size}); got {got}"
-            )
+        shape = self.towers.image.encoder.input_shape
+        listed = not isinstance(images, Image.Image | Tensor) and self.vector_width is None
+        if not (listed or (isinstance(images, Tensor) and images.shape[1:] == shape)):
+            got = f"a tensor of shape {tuple(images.shape)}" if isinstance(images, Tensor) else "pictures"
+            got = "one picture" if isinstance(images, Image.Image) else got
+            takes = "a list of pictures or " if self.vector_width is None else ""
+            raise ValueError(f"encode_image takes {takes}a tensor (N, {', '.join(map(str, shape))}); got {got}")
         parts = []
         for start in range(0, len(images), batch_size):
             pixels = self._pixels(images, range(start, min(start + batch_size, len(images))))
@@ -150,6 +155,7 @@ class Inference:
         context: The text encoder's context in tokens.
         scale: The learned 1/τ.
         batch_size: How many items are encoded at once on a rank.
+        vector_width: F, where the image encoder takes precomputed vectors; ``pixels`` is then given (N, F) float32.
     """
 
     def __init__(
@@ -162,6 +168,7 @@ class Inference:
         context: int,
         scale: float,
         batch_size: int = 256,
+        vector_width: int | None = None,
     ) -> None:
         self._pixels = pixels
         self._tokens = tokens
@@ -170,6 +177,7 @@ class Inference:
         self.context = context
         self.scale = scale
         self.batch_size = batch_size
+        self.vector_width = vector_width
 
     @classmethod
     def of(cls, model: DualEncoder, *, batch_size: int = 256) -> Inference:
@@ -179,6 +187,7 @@ class Inference:
             lambda tokens, mask: model.towers.text(tokens.to(model.device), mask.to(model.device)).embed,
             model.tokenizer,
             size=model.size,
+            vector_width=model.vector_width,
             context=model.context,
             scale=float(model.towers.temperature().detach()),
             batch_size=batch_size,
@@ -186,12 +195,17 @@ class Inference:
 
     @torch.no_grad()
     def encode_images(self, dataset: Dataset) -> ImageSet:
-        """Encodes every image of ``dataset``; those that cannot be read are left out and listed."""
+        """Encodes every image of ``dataset``; those that cannot be read are left out and listed.
+
+        Raises:
+            RecipeError: It gives pictures to an encoder of vectors, or vectors that the encoder does not take.
+        """
+        check_width(dataset, self.vector_width, data="the data to be evaluated", encoder="the image encoder")
         shares = []
         for number in range(self._rounds(len(dataset))):
             rows = self._rows(number, len(dataset))
             share = _Share(rows.start)
-            pixels = share.read(dataset, rows, self.size)
+            pixels = share.read(dataset, rows, self.size, self.vector_width)
             share.embed = self._pixels(pixels).float().cpu()[: len(share.keys)]
             shares.append(share)
         everywhere = [share for rank in distributed.gather_objects(shares) for share in rank]
@@ -228,20 +242,27 @@ class _Share:
     keys: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def read(self, dataset: Dataset, rows: range, size: int) -> Tensor:
-        """The pixels of the samples that can be read; one black image where there are none, to stay in step."""
-        pixels: list[NDArray[np.uint8]] = []
+    def read(self, dataset: Dataset, rows: range, size: int, width: int | None) -> Tensor:
+        """What the encoder takes of the samples that can be read; zeros where there are none, to stay in step."""
+        pixels: list[NDArray[Any]] = []
         for index in rows:
             try:
                 sample = dataset[index]
-                pixels.append(fit(Picture(sample.image), size))
+                pixels.append(_seen(sample.image, size, width))
             except (DataError, OSError) as error:
                 self.skipped.append(Skipped(index, "evaluation", f"#{index}", str(error)))
             else:
                 self.labels.append(sample.label)
                 self.texts.append(sample.texts)
                 self.keys.append(sample.key)
+        if width is not None:
+            return torch.from_numpy(np.stack(pixels or [np.zeros(width, np.float32)]))
         return stack_pixels(pixels or [np.zeros((size, size, 3), np.uint8)], size)
+
+
+def _seen(image: bytes | Image.Image | NDArray[np.float32], size: int, width: int | None) -> NDArray[Any]:
+    """The vector (F,), or the fitted picture (size, size, 3)."""
+    return fit(Picture(as_picture(image)), size) if width is None else as_vector(image, width)
 
 
 def _image_set(shares: Sequence[_Share]) -> ImageSet:

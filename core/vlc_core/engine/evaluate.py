@@ -38,6 +38,7 @@ def evaluate_engine(
             lambda tokens, mask: engine(Phase.TEXT, tokens.to(engine.device), mask.to(engine.device)).embed,
             tokenizer,
             size=model.towers.image.encoder.size,
+            vector_width=model.towers.image.encoder.vector_width,
             context=model.towers.text.encoder.context,
             scale=scale,
         )

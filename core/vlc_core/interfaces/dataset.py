@@ -15,9 +15,11 @@ class Dataset(ABC):
 
     Attributes:
         classes: The class names that ``Sample.label`` points into; None where samples carry no labels.
+        vector_width: F, where samples carry precomputed vectors in place of images.
     """
 
     classes: list[str] | None = None
+    vector_width: int | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...

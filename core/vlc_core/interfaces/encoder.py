@@ -79,15 +79,22 @@ class ImageEncoder(Encoder):
         size: The side in pixels of the square image that the encoder expects.
         mean: Per channel, subtracted from pixels in 0…1 before they reach ``forward``.
         std: Per channel, divided by after that.
+        vector_width: F, where the encoder takes precomputed vectors in place of pixels; ``size`` says nothing then.
     """
 
     size: int
+    vector_width: int | None = None
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's training images
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one item: (3, size, size), or (F,) for a vector."""
+        return (3, self.size, self.size) if self.vector_width is None else (self.vector_width,)
+
     @abstractmethod
     def forward(self, pixels: Tensor) -> Encoded:
-        """Encodes normalised ``pixels`` (N, 3, size, size)."""
+        """Encodes normalised ``pixels`` (N, 3, size, size), or vectors (N, F) as they are."""
 
 
 class Vocabulary(NamedTuple):

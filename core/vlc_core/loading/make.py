@@ -22,6 +22,7 @@ from vlc_core.loading.decode import MAX_PIXELS
 from vlc_core.loading.order import Purpose, pick, redraw, rng
 from vlc_core.loading.picture import Picture
 from vlc_core.loading.sources import TrainingSource
+from vlc_core.loading.vectors import as_picture, as_vector
 from vlc_core.tokenizer import Tokenizer
 
 ATTEMPTS = 16
@@ -30,7 +31,7 @@ ATTEMPTS = 16
 class Made(NamedTuple):
     """One sample, ready to be put into a batch."""
 
-    views: NDArray[np.uint8]  # (V, 3, S, S)
+    views: NDArray[np.uint8 | np.float32]  # (V, 3, S, S) uint8, or (V, F) float32
     text: str
     label: int
     group: int
@@ -51,6 +52,7 @@ class BatchMaker:
         views: V, how many views of each picture.
         seed: Of the run.
         max_pixels: Images whose header declares more are refused.
+        vector_width: F, where samples carry precomputed vectors in place of images; each view is the same one.
     """
 
     sources: Sequence[TrainingSource]
@@ -62,6 +64,7 @@ class BatchMaker:
     views: int = 1
     seed: int = 0
     max_pixels: int = MAX_PIXELS
+    vector_width: int | None = None
 
     def __call__(self, numbers: Int64Array) -> Batch:
         """The batch of the samples with ``numbers`` (B,).
@@ -103,12 +106,20 @@ class BatchMaker:
     def _make(self, number: int, source: TrainingSource, sample: Sample, key: str) -> Made:
         text = self._text(number, source, sample)
         label = source.label(sample)
-        picture = Picture(sample.image, max_pixels=self.max_pixels)
+        views = self._pictures(number, sample) if self.vector_width is None else self._vectors(sample)
+        return Made(views, text, label, identity(source.name, key), key)
+
+    def _vectors(self, sample: Sample) -> NDArray[np.float32]:
+        assert self.vector_width is not None
+        return np.tile(as_vector(sample.image, self.vector_width), (self.views, 1))
+
+    def _pictures(self, number: int, sample: Sample) -> NDArray[np.uint8]:
+        picture = Picture(as_picture(sample.image), max_pixels=self.max_pixels)
         views = np.empty((self.views, 3, self.size, self.size), dtype=np.uint8)
         for view in range(self.views):
             drawn = self.transform(picture, self.size, rng(self.seed, number, Purpose.VIEW, view))
             views[view] = drawn.transpose(2, 0, 1)
-        return Made(views, text, label, identity(source.name, key), key)
+        return views
 
     def _text(self, number: int, source: TrainingSource, sample: Sample) -> str:
         captions = source.captions(sample)

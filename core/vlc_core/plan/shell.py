@@ -71,9 +71,10 @@ def _steers(buffer: Tensor) -> bool:
 
 def example_batch(model: Pretrainer, tokens: Tensor, mask: Tensor, mode: FakeTensorMode, *, classes: int) -> Batch:
     """A rank's batch with the texts ``tokens`` (B, L), pictures without content, and labels of all ``classes``."""
-    count, size = len(tokens), model.towers.image.encoder.size
+    count, encoder = len(tokens), model.towers.image.encoder
+    kind = torch.uint8 if encoder.vector_width is None else torch.float32
     with mode:
-        pixels = torch.empty(model.views, count, 3, size, size, dtype=torch.uint8)
+        pixels = torch.empty(model.views, count, *encoder.input_shape, dtype=kind)
     numbers = torch.arange(count)
     labels = numbers % classes if classes else torch.full_like(numbers, UNLABELLED)
     return Batch(pixels, tokens, mask, labels, numbers, numbers)

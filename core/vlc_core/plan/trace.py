@@ -171,7 +171,8 @@ def _evaluation(model: Pretrainer, mode: FakeTensorMode, autocast: Any) -> int:
     ledger, encoder = Ledger(), model.towers.image.encoder
     model.eval()
     with mode, ledger, torch.no_grad(), autocast:
-        pixels = torch.empty(_EVALUATED_AT_ONCE, 3, encoder.size, encoder.size, dtype=torch.uint8)
+        kind = torch.uint8 if encoder.vector_width is None else torch.float32
+        pixels = torch.empty(_EVALUATED_AT_ONCE, *encoder.input_shape, dtype=kind)
         model(Phase.IMAGE, pixels)
     return sum(ledger.peak.values())
 

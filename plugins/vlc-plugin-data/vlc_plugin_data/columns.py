@@ -17,20 +17,25 @@ class Columns:
     """The columns that a manifest is asked for.
 
     Attributes:
-        image: Paths or encoded images.
+        image: Paths or encoded images; with ``vector`` what images are called, or None.
         texts: Captions, or lists of them; each column adds to the captions of its row.
         label: Class names or indices.
         where: Rows are kept whose column holds one of the values.
+        vector: Precomputed embeddings, in place of images.
     """
 
-    image: str
+    image: str | None
     texts: tuple[str, ...] = ()
     label: str | None = None
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    vector: str | None = None
 
     def named(self) -> dict[str, str]:
         """Every column that must be there, with the option that names it."""
-        named = {self.image: "image"} | dict.fromkeys(self.texts, "text")
+        named = {} if self.image is None else {self.image: "image"}
+        named |= dict.fromkeys(self.texts, "text")
+        if self.vector is not None:
+            named |= {self.vector: "features"}
         if self.label is not None:
             named |= {self.label: "label"}
         return named | dict.fromkeys(self.where, "where")
@@ -56,16 +61,18 @@ class Rows(NamedTuple):
     """What was read, a row each, in Arrow's memory.
 
     Attributes:
-        image: Strings (paths) or binary (encoded images).
+        image: Strings (paths) or binary (encoded images); null where no column was asked for.
         captions: Lists of strings, one list for each row.
         label: Dictionary of strings; None where no column was asked for.
         key: Strings, what the image is called where the table holds encoded images and their names.
+        vector: Lists of float32; None where no column was asked for.
     """
 
     image: pa.ChunkedArray
     captions: pa.ChunkedArray | None
     label: pa.ChunkedArray | None
     key: pa.ChunkedArray | None = None
+    vector: pa.ChunkedArray | None = None
 
 
 def keeps(where: dict[str, tuple[str, ...]], values: Sequence[str]) -> bool:

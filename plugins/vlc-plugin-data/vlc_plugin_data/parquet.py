@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows
+from vlc_plugin_data.vectors import as_vectors
 
 _BATCH = 1_024
 
@@ -35,6 +36,9 @@ def parquet_rows(file: Any, path: str, columns: Columns) -> Rows:
 
 
 def _read(parquet: pq.ParquetFile, path: str, columns: Columns) -> Rows:
+    if columns.vector is not None:
+        return _vector_rows(_spilled(parquet, columns), path, columns)
+    assert columns.image is not None  # without it there are vectors
     image_type = _plain_type(parquet.schema_arrow.field(columns.image).type)
     if _is_binary(image_type) or (pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0):
         table = _spilled(parquet, columns)
@@ -44,6 +48,18 @@ def _read(parquet: pq.ParquetFile, path: str, columns: Columns) -> Rows:
         raise DataError(f"{path}: the column {columns.image!r} holds {image_type}, not paths or encoded images")
     image, key = _image_and_key(table.column(columns.image))
     return Rows(image, _captions(table, path, columns), _labels(table, path, columns), key)
+
+
+def _vector_rows(table: pa.Table, path: str, columns: Columns) -> Rows:
+    if columns.image is None:
+        image = pa.chunked_array([pa.nulls(len(table), pa.string())])
+    elif _is_text(_plain_type(table.column(columns.image).type)):
+        image = _as_text(table.column(columns.image))
+    else:
+        kind = table.column(columns.image).type
+        raise DataError(f"{path}: beside `features` the column {columns.image!r} names images, and it holds {kind}")
+    vector = as_vectors(table.column(columns.vector), columns.vector, path)
+    return Rows(image, _captions(table, path, columns), _labels(table, path, columns), vector=vector)
 
 
 def _spilled(parquet: pq.ParquetFile, columns: Columns) -> pa.Table:

@@ -54,6 +54,8 @@ def read_table(path: str, columns: Columns, *, format: Format | None = None, del
 
 
 def _read(file: IO[bytes], path: str, columns: Columns, chosen: Format, delimiter: str | None) -> Rows:
+    if columns.vector is not None and chosen in ("csv", "tsv"):
+        raise DataError(f"{path}: the option `features` needs lists of numbers: write the table as Parquet or JSONL")
     if chosen == "parquet":
         return parquet_rows(pa.PythonFile(file, mode="r"), path, columns)
     buffered = io.BufferedReader(cast("io.RawIOBase", _Raw(file)))

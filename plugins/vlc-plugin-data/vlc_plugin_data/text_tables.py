@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows, keeps
+from vlc_plugin_data.vectors import VECTOR, of_json
 
 _CHUNK = 8_192
 _PEEK = 1_000  # objects of a JSONL file whose keys are its columns: not every object need have every key
@@ -32,12 +34,14 @@ class Chunk(NamedTuple):
         captions: Of all rows, one after the other.
         counts: How many captions each row has.
         labels: As written.
+        vectors: Lists of numbers, where they were asked for.
     """
 
-    images: list[str]
+    images: list[str | None]
     captions: list[str]
     counts: list[int]
     labels: list[str | None]
+    vectors: pa.Array | None = None
 
 
 def csv_chunks(file: TextIO, path: str, columns: Columns, delimiter: str) -> Iterator[Chunk]:
@@ -84,23 +88,27 @@ def json_chunks(file: TextIO, path: str, columns: Columns) -> Iterator[Chunk]:
             for line, row in rows
             if keeps(columns.where, [_plain(row.get(name)) for name in columns.where])
         ]
-        captions = [text for _, texts, _ in kept for text in texts]
-        counts = [len(texts) for _, texts, _ in kept]
-        yield Chunk([image for image, _, _ in kept], captions, counts, [label for _, _, label in kept])
+        captions = [text for one in kept for text in one.texts]
+        counts = [len(one.texts) for one in kept]
+        vectors = None if columns.vector is None else pa.array([one.vector for one in kept], VECTOR)
+        yield Chunk([one.image for one in kept], captions, counts, [one.label for one in kept], vectors)
 
 
 def to_arrow(chunks: Iterable[Chunk], columns: Columns) -> Rows:
     """The rows in Arrow's memory."""
-    images, captions, labels = [], [], []
+    images, captions, labels, vectors = [], [], [], []
     for chunk in chunks:
         images.append(pa.array(chunk.images, _STRING))
         ends = pa.array(np.cumsum([0, *chunk.counts]), pa.int32())
         captions.append(pa.ListArray.from_arrays(ends, pa.array(chunk.captions, _STRING)))
         labels.append(pa.array(chunk.labels, _STRING).dictionary_encode())
+        if chunk.vectors is not None:
+            vectors.append(chunk.vectors)
     return Rows(
         pa.chunked_array(images, _STRING),
         pa.chunked_array(captions, pa.list_(_STRING)) if columns.texts else None,
         None if columns.label is None else pa.chunked_array(labels, _LABEL),
+        vector=None if columns.vector is None else pa.chunked_array(vectors, VECTOR),
     )
 
 
@@ -108,6 +116,7 @@ def _columns_of(rows: list[list[str]], columns: Columns, places: _Places) -> Chu
     if places.where:
         rows = [row for row in rows if keeps(columns.where, [row[place] for place in places.where])]
     image, texts, label = places.image, places.texts, places.label
+    assert image is not None  # only vectors do without, and no CSV holds those
     captions = [row[text] for row in rows for text in texts]
     labels = [None if label is None else row[label] for row in rows]
     return Chunk([row[image] for row in rows], captions, [len(texts)] * len(rows), labels)
@@ -129,7 +138,7 @@ def _regular(rows: list[list[str]], width: int, path: str, line: int) -> list[li
 class _Places(NamedTuple):
     """Where in a row the columns stand."""
 
-    image: int
+    image: int | None
     texts: list[int]
     label: int | None
     where: list[int]
@@ -139,7 +148,8 @@ def _places(header: list[str], columns: Columns) -> _Places:
     place = {name: i for i, name in reversed(list(enumerate(header)))}
     label = None if columns.label is None else place[columns.label]
     texts = [place[name] for name in columns.texts]
-    return _Places(place[columns.image], texts, label, [place[name] for name in columns.where])
+    image = None if columns.image is None else place[columns.image]
+    return _Places(image, texts, label, [place[name] for name in columns.where])
 
 
 def _other_delimiter(header: list[str], delimiter: str) -> str:
@@ -172,16 +182,25 @@ def _json_objects(file: TextIO, path: str) -> Iterator[tuple[int, dict[str, Any]
         yield number, row
 
 
-def _json_row(row: dict[str, Any], columns: Columns, place: str) -> tuple[str, list[str], str | None]:
-    """Image, captions and label of an object."""
+class _Row(NamedTuple):
+    """What an object of a JSONL file says."""
+
+    image: str | None
+    texts: list[str]
+    label: str | None
+    vector: NDArray[np.float32] | None
+
+
+def _json_row(row: dict[str, Any], columns: Columns, place: str) -> _Row:
     captions: list[str] = []
     for name in columns.texts:
         captions.extend(_texts(row.get(name), name, place))
-    image = row.get(columns.image)
+    image = None if columns.image is None else row.get(columns.image)
     if image is not None and not isinstance(image, str):
         raise DataError(f"{place}: {columns.image!r} is {image!r}, not a path")
     label = None if columns.label is None else _label(row.get(columns.label), columns.label, place)
-    return _encodable(image or ""), captions, label
+    vector = None if columns.vector is None else of_json(row.get(columns.vector), columns.vector, place)
+    return _Row(None if columns.image is None else _encodable(image or ""), captions, label, vector)
 
 
 def _texts(value: Any, name: str, place: str) -> list[str]:

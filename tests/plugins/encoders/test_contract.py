@@ -34,6 +34,7 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
         {"size": 16, "depth": 18, "width": 4, "stem": "small"},
         {"size": 64, "depth": 50, "width": 4},
     ],
+    "features": [{"width": 12}, {"width": 5, "normalise": True}],
     "transformers": [
         {"config": SMALL_BERT | {"model_type": "vit", "image_size": 16, "patch_size": 4}},
         {"config": SMALL_BERT | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}},
