@@ -81,13 +81,28 @@ def build_data(recipe: Recipe, registry: Registry, where: Where = str) -> Data:
     for source in opened:
         if len(source.dataset) == 0:
             raise DataError(f"the source {source.name!r} of data.train holds no sample: check its options")
-    sources, classes = share_label_space(opened)
-    plain = [Source(source.name, source.dataset) for source in sources]
-    sampler: Sampler = options.build(
-        registry, "sampler", recipe.data.sampler, plain, recipe.seed, where=where("data.sampler")
-    )
+    sources, classes = share_label_space(opened, merge=recipe.data.merge_classes)
+    sampler = _sampler(recipe, registry, opened, where)
     transform: Transform = options.build(registry, "transform", recipe.data.transform, where=where("data.transform"))
     return Data(sources, classes, sampler, transform)
+
+
+def _sampler(recipe: Recipe, registry: Registry, opened: Iterable[TrainingSource], where: Where) -> Sampler:
+    """The recipe's sampler.
+
+    Raises:
+        RecipeError: A source names a share, and the sampler reads none.
+    """
+    spec, shares = recipe.data.sampler, {source.name: source.share for source in recipe.data.train}
+    named = [Source(source.name, source.dataset, shares[source.name]) for source in opened]
+    sampler: Sampler = options.build(registry, "sampler", spec, named, recipe.seed, where=where("data.sampler"))
+    sharing = next((name for name, share in shares.items() if share is not None), None)
+    if sharing is not None and not sampler.reads_shares:
+        raise RecipeError(
+            f"{where(f'data.train.{sharing}.share')}: the sampler {spec.use} gives shares of its own; leave the share "
+            f"out, or set data.sampler to one that reads it, such as weighted"
+        )
+    return sampler
 
 
 def build_tokenizer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,29 @@ Int64Array = NDArray[np.int64]
 
 
 class Source(NamedTuple):
-    """A named dataset of a recipe's ``data.train``."""
+    """A named dataset of a recipe's ``data.train``.
+
+    Attributes:
+        name: Of the source in the recipe.
+        dataset: Where samples come from.
+        share: Its part of every batch, where the recipe names one.
+    """
 
     name: str
     dataset: Dataset
+    share: float | None = None
 
 
 class Sampler(ABC):
     """A pure function from sample numbers to samples.
 
     Positional parameters of ``__init__`` are the sources and the seed; keyword-only ones are the recipe's options.
+
+    Attributes:
+        reads_shares: Whether it keeps to ``Source.share``; a recipe that names one for another sampler is refused.
     """
+
+    reads_shares: ClassVar[bool] = False
 
     def __init__(self, sources: Sequence[Source], seed: int) -> None:
         self.sources = tuple(sources)
@@ -44,3 +56,9 @@ class Sampler(ABC):
     def epoch(self) -> int:
         """How many consecutive numbers make an epoch; by default as many as there are samples."""
         return int(self.sizes.sum())
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Which part of the numbers goes to each source, in the long run; by default as large as the source is."""
+        parts: NDArray[np.float64] = self.sizes / self.sizes.sum()
+        return parts

@@ -26,7 +26,7 @@ RESERVED: dict[str, frozenset[str]] = {
     "image_encoder": _OF_TOWERS,
     "text_encoder": _OF_TOWERS,
     "objective": frozenset({"use", "name", "weight"}),
-    "dataset": frozenset({"use", "name", "prompts"}),
+    "dataset": frozenset({"use", "name", "prompts", "share"}),
     "evaluator": frozenset({"use", "name"}),
 }
 

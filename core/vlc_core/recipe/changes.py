@@ -32,6 +32,7 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("objectives",): "refuse",
     ("data", "train"): "refuse",
     ("data", "sampler"): "refuse",
+    ("data", "merge_classes"): "refuse",
     ("data", "transform"): "refuse",
     ("data", "workers"): "free",
     ("data", "max_bad"): "free",

@@ -59,6 +59,11 @@ class Source(Use):
         description="Templates that make a text of a class name, for samples without text: the name of a "
         "set, a template with `{}`, or a list of templates. By default the class name itself.",
     )
+    share: Positive | None = Field(
+        default=None,
+        description="Its part of every batch, for samplers that read it: 0.25 is a quarter. Sources without one "
+        "divide what is left; where every source has one, only their ratio counts.",
+    )
 
 
 class Evaluator(Use):
@@ -172,6 +177,10 @@ class Data(Section):
 
     train: Annotated[list[Source], Field(min_length=1)] = Field(description="The datasets, drawn from by the sampler.")
     sampler: Use = Field(default=Use(use="shuffle"), description="Which sample comes when.")
+    merge_classes: bool = Field(
+        default=False,
+        description="Whether classes of one name in several sources are one class; otherwise each source has its own.",
+    )
     transform: Use = Field(default=Use(use="clip"), description="How a training view is cut from an image.")
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=0,
