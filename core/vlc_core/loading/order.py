@@ -7,6 +7,7 @@ so an order stays the same over versions of numpy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -21,6 +22,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ over the golden ratio: spreads consecuti
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _ROUNDS = 8
+_AT_ONCE = 1 << 18  # so many places are sorted at a time: 2 MiB
 _OUTRIGHT = 1024  # smaller sets are sorted by hash: a network over a few bits reaches few of the permutations
 
 
@@ -79,10 +81,18 @@ def shuffled(numbers: Int64Array, size: int, *key: int) -> Int64Array:
         (N,) indices in 0…size-1.
     """
     epochs, positions = np.divmod(numbers, size)
+    found, which = np.unique(epochs, return_inverse=True)
     indices = np.empty_like(positions)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = permute(positions[here], size, *key, int(epoch))
+    at_once = max(1, _AT_ONCE // size) if size <= _OUTRIGHT else 1
+    by_epoch = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[by_epoch], np.arange(0, len(found) + at_once, at_once))
+    for first, start, end in zip(range(0, len(found), at_once), ends[:-1], ends[1:], strict=True):
+        here = by_epoch[start:end]
+        if size > _OUTRIGHT:
+            indices[here] = permute(positions[here], size, *key, int(found[first]))
+        else:
+            keys = [(*key, epoch) for epoch in found[first : first + at_once].tolist()]
+            indices[here] = _sorted_by_hash(size, keys)[which[here] - first, positions[here]]
     return indices
 
 
@@ -94,7 +104,7 @@ def permute(positions: Int64Array, size: int, *key: int) -> Int64Array:
     fewer than two passes on average.
     """
     if size <= _OUTRIGHT:
-        return _sorted_by_hash(size, key)[positions]
+        return _sorted_by_hash(size, [key])[0, positions]
     keys = np.array([fold(*key, i) for i in range(_ROUNDS)], dtype=np.uint64)
     bits = (size - 1).bit_length()
     out = _feistel(positions.astype(np.uint64), bits, keys)
@@ -105,9 +115,11 @@ def permute(positions: Int64Array, size: int, *key: int) -> Int64Array:
     return out.astype(np.int64)
 
 
-def _sorted_by_hash(size: int, key: tuple[int, ...]) -> Int64Array:
-    hashes = _mix(np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(fold(*key)))
-    return np.argsort(hashes, kind="stable").astype(np.int64)
+def _sorted_by_hash(size: int, keys: Sequence[tuple[int, ...]]) -> Int64Array:
+    """A permutation of 0…size-1 for each of K ``keys``: (K, size)."""
+    starts = np.array([[fold(*key)] for key in keys], dtype=np.uint64)
+    hashes = _mix(np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + starts)
+    return np.argsort(hashes, axis=1, kind="stable").astype(np.int64)
 
 
 def _feistel(values: UInt64Array, bits: int, keys: UInt64Array) -> UInt64Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,13 +22,13 @@ class TrainingSource:
         dataset: Where samples come from.
         prompts: Templates with ``{}`` that turn a class name into a caption, for samples that have a label
             only.
-        label_offset: What is added to its labels in the label space of all sources.
+        label_map: What each of its labels is in the label space of all sources; itself where there is no more.
     """
 
     name: str
     dataset: Dataset
     prompts: tuple[str, ...] = CLASS_NAME
-    label_offset: int = 0
+    label_map: tuple[int, ...] = ()
 
     def captions(self, sample: Sample) -> tuple[str, ...]:
         """What may stand for the sample in words: its own captions, or else the name of its class.
@@ -58,21 +59,37 @@ class TrainingSource:
     def label(self, sample: Sample) -> int:
         """The sample's label in the label space of all sources; -1 where it has none."""
         local = self.local_label(sample)
-        return local if local == UNLABELLED else local + self.label_offset
+        return local if local == UNLABELLED or not self.label_map else self.label_map[local]
 
 
 def share_label_space(
-    sources: Sequence[TrainingSource],
+    sources: Sequence[TrainingSource], *, merge: bool = False
 ) -> tuple[tuple[TrainingSource, ...], tuple[str, ...]]:
-    """The sources with the classes of each put after those of the one before it, and all class names in
-    that order.
+    """The sources with one label space for all of them, and the class names in its order.
 
-    Equal names in two sources stay two classes: whether "crane" is a bird in both is not for the loader to
-    guess.
+    Args:
+        sources: As they were opened.
+        merge: Whether a class takes the label of an earlier source's class of the same name, whatever the case and
+            the blanks. Names that one source gives to two classes merge with nothing, because it would be a guess
+            with which of the two. Without it equal names stay apart: whether "crane" is a bird in both sources is
+            not for the loader to guess either.
     """
-    placed: list[TrainingSource] = []
+    ambiguous = {name for source in sources for name, count in Counter(_spelt(source)).items() if count > 1}
+    labels: dict[str, int] = {}
     names: list[str] = []
+    placed: list[TrainingSource] = []
     for source in sources:
-        placed.append(replace(source, label_offset=len(names)))
-        names.extend(source.dataset.classes or ())
+        label_map: list[int] = []
+        for name, spelt in zip(source.dataset.classes or (), _spelt(source), strict=True):
+            merged = labels.get(spelt) if merge and spelt not in ambiguous else None
+            label_map.append(len(names) if merged is None else merged)
+            if merged is None:
+                labels[spelt] = len(names)
+                names.append(name)
+        placed.append(replace(source, label_map=tuple(label_map)))
     return tuple(placed), tuple(names)
+
+
+def _spelt(source: TrainingSource) -> list[str]:
+    """The names of its classes as they are compared."""
+    return [" ".join(name.split()).casefold() for name in source.dataset.classes or ()]
