@@ -60,6 +60,7 @@ class Inspection:
             track(facts, f"inspecting {spec.name}", len(indices)),
             name=spec.name,
             spec=spec.block,
+            note=spec.note,
             samples=len(dataset),
             decoded=self.decoded,
             classes=dataset.classes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,12 @@ from vlc_core.recipe.overrides import override
 from vlc_core.recipe.tree import Mark, from_plain
 from vlc_core.recipe.yaml import parse
 from vlc_core.registry import Registry
-from vlc_plugin_data.inspecting.recognise import recognise
+from vlc_plugin_data.inspecting.recognise import recognise, tables_in
 
 Split = Literal["train", "evaluate", "all"]
 
 _RECIPES = (".yaml", ".yml")
+_FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,13 @@ class SourceSpec:
         name: What it is called.
         use: The dataset and its options.
         where: Its place in a recipe, for messages; empty outside of one.
+        note: What its user may not have thought of; empty where there is nothing.
     """
 
     name: str
     use: Use
     where: str = ""
+    note: str = ""
 
     @property
     def block(self) -> str:
@@ -83,7 +86,7 @@ def find_sources(
         return _from_recipe(source, registry, sets, split)
     found = recognise(source)
     if found is not None:
-        return [_with_sets(found, source, sets)]
+        return [replace(_with_sets(found, source, sets), note=_beside(found))]
     if _names(registry, "recipe", source):
         return _from_recipe(source, registry, sets, split)
     if _names(registry, "dataset", source):
@@ -107,6 +110,12 @@ def _with_sets(block: dict[str, Any], name: str, sets: Sequence[str]) -> SourceS
     for key in ("name", "prompts"):  # a source of a recipe has them beside the dataset's options
         plain.pop(key, None)
     return SourceSpec(name, Use.model_validate(plain))
+
+
+def _beside(found: dict[str, Any]) -> str:
+    """Names the tables in a folder of class folders: captions, if there are any, are in one of them."""
+    tables = tables_in(found["path"]) if found["use"] == "folder" else []
+    return f"{', '.join(tables[:_FEW])} beside the class folders: inspect a table for what it says" if tables else ""
 
 
 def _from_recipe(source: str, registry: Registry, sets: Sequence[str], split: Split) -> list[SourceSpec]:

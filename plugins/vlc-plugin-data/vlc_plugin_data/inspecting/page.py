@@ -22,7 +22,7 @@ CLASSES = 40
 ROWS = 200
 """Of lists that may be long; the JSON has all."""
 
-_GAP = 1.0
+_GAP, _LEAST = 1.0, 1.5
 
 
 class Column(NamedTuple):
@@ -59,7 +59,7 @@ def as_page(inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> str:
         {
             "report": report,
             "facts": facts_of(report),
-            "charts": [chart(name, measure) for name, measure in measures_of(report).items()],
+            "charts": [chart(name, measure) for name, measure in measures_of(report).items() if len(measure.bars) > 1],
             "spreads": [spread_row(name, measure) for name, measure in measures_of(report).items()],
             "classes": largest(report.classes or (), len(report.classes or ())),
             "sheet": sheet,
@@ -74,13 +74,26 @@ def chart(name: str, measure: Measure) -> Chart:
     highest = max(bar.values for bar in measure.bars)
     step = WIDTH / len(measure.bars)
     columns = []
-    for place, bar in enumerate(measure.bars):
+    for place, (bar, title) in enumerate(zip(measure.bars, ranges(measure), strict=True)):
         # A bar with anything in it shows, however high the highest is.
-        height = max(1.5, HEIGHT * bar.values / highest) if bar.values else 0.0
-        title = f"{number(bar.low)} – {number(bar.high)}: {bar.values:,}"
-        columns.append(Column(place * step, HEIGHT - height, max(step - _GAP, 0.5), height, title))
-    ends = number(measure.bars[0].low), number(measure.bars[-1].high)
-    return Chart(name, tuple(columns), *ends, f"{highest:,}")
+        height = max(_LEAST, HEIGHT * bar.values / highest) if bar.values else 0.0
+        drawn = Column(place * step, HEIGHT - height, max(step - _GAP, 0.5), height, f"{title}: {bar.values:,}")
+        columns.append(drawn)
+    first, last = measure.bars[0], measure.bars[-1]
+    tail = last.high - last.low > 2 * (first.high - first.low)
+    end = ranges(measure)[-1] if tail else ranges(measure)[-1].rpartition(" – ")[2]
+    return Chart(name, tuple(columns), number(first.low), end, f"{highest:,}")
+
+
+def ranges(measure: Measure) -> list[str]:
+    """What each bar of a histogram stands for: ``7``, ``7 – 9``, ``0.50 – 0.75``."""
+    assert measure.spread is not None
+    whole = all(bar.low.is_integer() for bar in measure.bars)
+    tops = [bar.high - 1 if whole else bar.high for bar in measure.bars[:-1]]
+    ends = [
+        (number(bar.low), number(top)) for bar, top in zip(measure.bars, [*tops, measure.spread.maximum], strict=True)
+    ]
+    return [low if low == top else f"{low} – {top}" for low, top in ends]
 
 
 @cache

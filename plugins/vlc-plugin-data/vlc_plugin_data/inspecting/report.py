@@ -51,6 +51,7 @@ class Report:
     Attributes:
         name: What it is called.
         spec: How a recipe names it.
+        note: What its user may not have thought of; empty where there is nothing.
         samples: How many it holds.
         examined: How many were looked at; all figures below are of these.
         decoded: Whether every pixel was decoded, or headers were read only.
@@ -72,6 +73,7 @@ class Report:
 
     name: str
     spec: str
+    note: str
     samples: int
     examined: int
     decoded: bool

@@ -15,8 +15,8 @@ _WHOLE = 10
 def facts_of(report: Report) -> dict[str, str]:
     """The counts, by what they count; what is nought and says nothing is left out."""
     how = "every pixel decoded" if report.decoded else "headers only; --decode finds files that are cut short"
-    lines = {
-        "read as": report.spec,
+    lines = {"read as": report.spec} | ({"note": report.note} if report.note else {})
+    lines |= {
         "samples": f"{report.samples:,}",
         "examined": f"{report.examined:,} ({how})",
         "broken": _share(len(report.broken), report.examined),

@@ -106,7 +106,14 @@ class Tally:
 
 
 def report_on(
-    facts: Iterable[Facts], *, name: str, spec: str, samples: int, decoded: bool, classes: Sequence[str] | None
+    facts: Iterable[Facts],
+    *,
+    name: str,
+    spec: str,
+    samples: int,
+    decoded: bool = False,
+    classes: Sequence[str] | None = None,
+    note: str = "",
 ) -> Report:
     """The report on a source of ``samples`` samples, some or all of whose ``facts`` are given.
 
@@ -117,6 +124,7 @@ def report_on(
         samples: How many it holds.
         decoded: Whether the samples were decoded.
         classes: The names of its classes.
+        note: What its user may not have thought of.
     """
     tally = Tally()
     for one in facts:
@@ -125,6 +133,7 @@ def report_on(
     return Report(
         name=name,
         spec=spec,
+        note=note,
         samples=samples,
         examined=tally.examined,
         decoded=decoded,
