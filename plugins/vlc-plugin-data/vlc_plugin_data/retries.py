@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from vlc_core import StorageError
+from vlc_core.errors import StorageError
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import fsspec
 
-from vlc_core import DataError, StorageError
+from vlc_core import DataError
+from vlc_core.errors import StorageError
 from vlc_plugin_data.retries import ShortRead, patiently
 
 
