@@ -44,7 +44,7 @@ def _objectives(registry: Registrar) -> None:
 def _recipes(registry: Registrar) -> None:
     summaries = {
         "base": "Swin-T and a text transformer as published",
-        "laptop": "5 M parameters, for a CPU",
+        "laptop": "3 M parameters, for a CPU",
         "gpu": "Swin-T for one GPU",
         "cluster": "Swin-T for many GPUs, batch 4,096",
         "multi-task": "contrast on pairs and a classifier on labels, to compare with",

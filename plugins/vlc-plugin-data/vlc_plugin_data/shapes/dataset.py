@@ -7,6 +7,7 @@ from typing import Annotated, final
 from pydantic import Field
 
 from vlc_core import Dataset, Sample
+from vlc_core.batch import UNLABELLED
 from vlc_plugin_data.shapes.captions import captions
 from vlc_plugin_data.shapes.draw import paint
 from vlc_plugin_data.shapes.scene import KINDS, Scene, Split, draw_scene
@@ -31,6 +32,7 @@ class Shapes(Dataset):
         seed: int = 0,
         most: Annotated[int, Field(ge=1, le=4)] = 4,
         boxes: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        labelled: bool = True,
     ) -> None:
         """Stores the options; scenes are drawn when they are asked for.
 
@@ -43,8 +45,9 @@ class Shapes(Dataset):
             seed: Another seed is another world.
             most: Things in a scene, besides a box: from 2 to this many; 1 for a single thing in each.
             boxes: The share of scenes with a box. Half of the boxes are closed and hide what they hold.
+            labelled: Whether scenes come with their class; otherwise they are pictures with captions alone.
         """
-        self.classes = [str(kind) for kind in KINDS]
+        self.classes = [str(kind) for kind in KINDS] if labelled else None
         self.split, self.length, self.size = split, length, size
         self.seed, self.most, self.boxes = seed, most, boxes
 
@@ -69,6 +72,6 @@ class Shapes(Dataset):
         return Sample(
             image=paint(scene, self.size),
             texts=tuple(caption.text for caption in captions(scene)),
-            label=KINDS.index(scene.main.kind),
+            label=KINDS.index(scene.main.kind) if self.classes is not None else UNLABELLED,
             key=f"shapes-{self.split}-{self.seed}-{index}",
         )
