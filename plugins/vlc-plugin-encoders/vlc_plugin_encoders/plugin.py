@@ -47,6 +47,12 @@ def vlc_register(registry: Registrar) -> None:
         f"{HERE}.pretrained.text:TransformersText",
         summary="Any text encoder of the transformers library, from a configuration, a folder or the hub",
     )
+    registry.fusion_encoder(
+        "cross-attention",
+        "vlc_plugin_encoders.cross_attention:CrossAttention",
+        summary="transformer blocks over the text's tokens that also attend to the image's",
+        source="ALBEF, NeurIPS 2021",
+    )
     registry.tokenizer(
         "transformers",
         f"{HERE}.tokenizers.library:TransformersTokenizer",

@@ -66,6 +66,7 @@ class TextTransformer(TextEncoder):
         if causal and pool == "first":
             raise RecipeError("In a causal text encoder the first token sees no other; set pool: end or causal: false.")
         self.context, self.width, self.pool, self.recompute = context, width, pool, recompute
+        self.leading_tokens = 0 if vocabulary.start is None else 1
         heads = heads_for(width, heads)
         self.token_embed = nn.Embedding(vocabulary.size, width)
         self.positions = nn.Parameter(torch.empty(context, width))

@@ -74,6 +74,7 @@ class VisionTransformer(ImageEncoder):
         self.size, self.patch, self.width, self.pool = size, patch, width, pool
         self.patch_dropout, self.recompute = patch_dropout, recompute
         self.grid = size // patch
+        self.leading_tokens = 1 if pool == "token" else 0
         heads = heads_for(width, heads)
         self.patch_embed = Linear(3 * patch * patch, width, bias=not pre_norm)
         self.summary_token = nn.Parameter(torch.empty(width)) if pool == "token" else None
