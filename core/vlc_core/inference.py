@@ -25,10 +25,10 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.loading.picture import Picture, fit
 from vlc_core.loading.vectors import as_picture, as_vector, check_width
-from vlc_core.model.towers import Towers
+from vlc_core.model.towers import Features, Towers
 from vlc_core.tokenizer import Tokenizer
 
-EncodePixels = Callable[[Tensor], Tensor]
+EncodePixels = Callable[[Tensor], Features]
 EncodeTokens = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -135,6 +135,7 @@ class ImageSet:
         texts: The captions of each.
         keys: What each is called.
         skipped: Samples that could not be read; they are not among the N.
+        summary: (N, W) float32 on the CPU, what the encoder gave before the projection to the shared space.
     """
 
     embed: Tensor
@@ -142,19 +143,22 @@ class ImageSet:
     texts: list[tuple[str, ...]]
     keys: list[str]
     skipped: list[Skipped]
+    summary: Tensor
 
 
 class Inference:
     """What an evaluator may ask of a model. Every rank makes the same calls and gets the same answers.
 
     Args:
-        pixels: Encodes (N, 3, H, W) uint8 to (N, D).
+        pixels: Encodes (N, 3, H, W) uint8.
         tokens: Encodes (N, L) int64 and a mask to (N, D).
         tokenizer: Of the text encoder.
         size: The image encoder's side in pixels.
         context: The text encoder's context in tokens.
         scale: The learned 1/τ.
         batch_size: How many items are encoded at once on a rank.
+        digest: What the model hashes to; None while it is being trained.
+        cache: A folder for what was computed with this very model; it may be removed at any time. None for none.
         vector_width: F, where the image encoder takes precomputed vectors; ``pixels`` is then given (N, F) float32.
     """
 
@@ -168,6 +172,8 @@ class Inference:
         context: int,
         scale: float,
         batch_size: int = 256,
+        digest: str | None = None,
+        cache: Path | None = None,
         vector_width: int | None = None,
     ) -> None:
         self._pixels = pixels
@@ -177,13 +183,34 @@ class Inference:
         self.context = context
         self.scale = scale
         self.batch_size = batch_size
+        self.digest = digest
+        self.cache = cache
         self.vector_width = vector_width
 
     @classmethod
-    def of(cls, model: DualEncoder, *, batch_size: int = 256) -> Inference:
+    def load(cls, run: str | Path, *, device: str | torch.device = "cpu") -> Inference:
+        """Inference with the model of a run; what it computes may be kept in the run's ``evaluations/features``.
+
+        Args:
+            run: A run folder, or its ``model`` folder alone, which nothing is written to.
+            device: Where to put the model.
+
+        Raises:
+            StorageError: There is no model at ``run``, or its files do not fit together.
+        """
+        from vlc_core.model.digest import model_digest
+
+        path = Path(run)
+        cache = path / "evaluations" / "features" if (path / "recipe.yaml").is_file() else None
+        return cls.of(DualEncoder.load(path, device=device), digest=model_digest(path), cache=cache)
+
+    @classmethod
+    def of(
+        cls, model: DualEncoder, *, batch_size: int = 256, digest: str | None = None, cache: Path | None = None
+    ) -> Inference:
         """Inference with a finished model."""
         return cls(
-            lambda pixels: model.towers.image(pixels.to(model.device)).embed,
+            lambda pixels: model.towers.image(pixels.to(model.device)),
             lambda tokens, mask: model.towers.text(tokens.to(model.device), mask.to(model.device)).embed,
             model.tokenizer,
             size=model.size,
@@ -191,6 +218,8 @@ class Inference:
             context=model.context,
             scale=float(model.towers.temperature().detach()),
             batch_size=batch_size,
+            digest=digest,
+            cache=cache,
         )
 
     @torch.no_grad()
@@ -206,7 +235,9 @@ class Inference:
             rows = self._rows(number, len(dataset))
             share = _Share(rows.start)
             pixels = share.read(dataset, rows, self.size, self.vector_width)
-            share.embed = self._pixels(pixels).float().cpu()[: len(share.keys)]
+            features = self._pixels(pixels)
+            share.embed = features.embed.float().cpu()[: len(share.keys)]
+            share.summary = features.summary.float().cpu()[: len(share.keys)]
             shares.append(share)
         everywhere = [share for rank in distributed.gather_objects(shares) for share in rank]
         return _image_set(sorted(everywhere, key=lambda share: share.start))
@@ -237,6 +268,7 @@ class _Share:
 
     start: int
     embed: Tensor = field(default_factory=lambda: torch.empty(0))
+    summary: Tensor = field(default_factory=lambda: torch.empty(0))
     labels: list[int] = field(default_factory=list)
     texts: list[tuple[str, ...]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -272,6 +304,7 @@ def _image_set(shares: Sequence[_Share]) -> ImageSet:
         texts=[texts for share in shares for texts in share.texts],
         keys=[key for share in shares for key in share.keys],
         skipped=[skipped for share in shares for skipped in share.skipped],
+        summary=torch.cat([share.summary for share in shares]),
     )
 
 

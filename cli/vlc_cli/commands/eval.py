@@ -52,4 +52,5 @@ def evaluate(
 
 
 def _as_json(result: Evaluation) -> dict[str, object]:
-    return {"metrics": result.metrics, "details": result.details}
+    tables = {name: {"columns": table.columns, "rows": table.rows} for name, table in result.tables.items()}
+    return {"metrics": result.metrics, "details": result.details, "tables": tables}

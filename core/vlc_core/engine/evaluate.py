@@ -11,7 +11,7 @@ import torch
 from vlc_core import options
 from vlc_core.engine.folder import RunFolder
 from vlc_core.errors import RecipeError, StorageError
-from vlc_core.inference import DualEncoder, Inference
+from vlc_core.inference import Inference
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.nearest import nearest
 from vlc_core.options.use import Use
@@ -34,7 +34,7 @@ def evaluate_engine(
         with torch.no_grad():
             scale = engine(Phase.SCALE).item()
         inference = Inference(
-            lambda pixels: engine(Phase.IMAGE, pixels.to(engine.device)).embed,
+            lambda pixels: engine(Phase.IMAGE, pixels.to(engine.device)),
             lambda tokens, mask: engine(Phase.TEXT, tokens.to(engine.device), mask.to(engine.device)).embed,
             tokenizer,
             size=model.towers.image.encoder.size,
@@ -76,7 +76,7 @@ def evaluate_run(
     loaded = load_recipe(str(folder.recipe), sets=list(sets), registry=plugins.registry)
     evaluators = _chosen(loaded, names, plugins.registry)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
-    inference = Inference.of(DualEncoder.load(run_folder, device=device))
+    inference = Inference.load(run_folder, device=device)
     results = {}
     for name, evaluator in evaluators.items():
         results[name] = evaluator.evaluate(inference)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -118,8 +118,12 @@ class RunFolder:
         self._write("exit.json", record)
 
     def write_evaluation(self, name: str, evaluation: Evaluation, *, step: int) -> Path:
-        """The result of an evaluator, ``metrics`` flat."""
-        return self._write(f"evaluations/{name}.json", {"name": name, "step": step, **asdict(evaluation)})
+        """The result of an evaluator, ``metrics`` flat; its figures are files in a folder of its name beside it."""
+        figures = {figure: f"{name}/{figure}" for figure in evaluation.figures}
+        for figure, content in evaluation.figures.items():
+            self._write_text(f"evaluations/{figures[figure]}", content)
+        record = {"name": name, "step": step, **asdict(replace(evaluation, figures={})), "figures": figures}
+        return self._write(f"evaluations/{name}.json", record)
 
     def append_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Lists samples that could not be used; every rank appends to the same file.
@@ -139,11 +143,14 @@ class RunFolder:
         return [path for path in self.path.iterdir() if path.name != LOCK]
 
     def _write(self, name: str, record: Mapping[str, Any]) -> Path:
+        return self._write_text(name, json.dumps(record, indent=2, default=str) + "\n")
+
+    def _write_text(self, name: str, text: str) -> Path:
         path = self.path / name
         beside = path.with_name(f".{path.name}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(json.dumps(record, indent=2, default=str) + "\n")
+            beside.write_text(text, encoding="utf-8")
             beside.replace(path)
         except OSError as error:
             beside.unlink(missing_ok=True)

@@ -26,11 +26,14 @@ class Evaluation:
         metrics: Flat names to numbers; shares are in 0…1.
         tables: Named tables, for reports.
         details: Anything else that explains the numbers: the size of the data, the prompts used. JSON values.
+        figures: File names, such as ``map.html`` or ``curve.svg``, to their content. A figure holds all that it
+            shows: it loads nothing from elsewhere.
     """
 
     metrics: dict[str, float]
     tables: dict[str, Table] = field(default_factory=dict)
     details: dict[str, object] = field(default_factory=dict)
+    figures: dict[str, str] = field(default_factory=dict)
 
 
 class Evaluator(ABC):

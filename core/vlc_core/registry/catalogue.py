@@ -17,7 +17,9 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
         "text_encoder": ("text-transformer", "linear-text", "transformers"),
         "tokenizer": ("word", "bpe", "byte-level", "unigram", "file", "whole-text", "transformers"),
     },
-    "eval": {"evaluator": ("zero-shot", "retrieval")},
+    "eval": {
+        "evaluator": ("zero-shot", "retrieval", "linear-probe", "few-shot", "knn", "concept-retrieval", "embedding-map")
+    },
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
     "unicl": {"objective": ("bic", "classify", "supcon")},
 }

@@ -1,1 +1,1 @@
-"""Zero-shot classification and retrieval for vlc."""
+"""Evaluators of vision-language models for vlc."""

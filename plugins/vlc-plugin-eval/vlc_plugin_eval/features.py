@@ -1,6 +1,6 @@
 """Checks and products of embeddings that the evaluators share.
 
-Shapes: N rows, M columns, D width.
+Shapes: N rows, D and W width.
 """
 
 from __future__ import annotations
@@ -12,6 +12,26 @@ from torch.nn import functional as F
 from vlc_core.errors import Diverged
 
 
+def finite_rows(x_NW: Tensor, *, what: str) -> Tensor:
+    """(N, W) in float32 on the CPU.
+
+    Args:
+        x_NW: (N, W) features.
+        what: What they are of, for the message.
+
+    Raises:
+        Diverged: A value is not finite: any figure made from it would be meaningless.
+    """
+    x_NW = x_NW.detach().to("cpu", torch.float32)
+    broken = int((~x_NW.isfinite().all(dim=1)).sum())
+    if broken > 0:
+        raise Diverged(
+            f"{broken} of {x_NW.shape[0]} {what} embeddings are not finite: the weights have diverged; "
+            "evaluate an earlier checkpoint, or train with a lower learning rate"
+        )
+    return x_NW
+
+
 def unit_rows(embed_ND: Tensor, *, what: str) -> Tensor:
     """Rows of unit length in float32 on the CPU; a zero row stays zero.
 
@@ -20,13 +40,6 @@ def unit_rows(embed_ND: Tensor, *, what: str) -> Tensor:
         what: What they are of, for the message.
 
     Raises:
-        Diverged: A value is not finite: any figure made from it would be meaningless.
+        Diverged: A value is not finite.
     """
-    embed_ND = embed_ND.detach().to("cpu", torch.float32)
-    broken = int((~embed_ND.isfinite().all(dim=1)).sum())
-    if broken > 0:
-        raise Diverged(
-            f"{broken} of {embed_ND.shape[0]} {what} embeddings are not finite: the weights have diverged; "
-            "evaluate an earlier checkpoint, or train with a lower learning rate"
-        )
-    return F.normalize(embed_ND, dim=1)
+    return F.normalize(finite_rows(embed_ND, what=what), dim=1)

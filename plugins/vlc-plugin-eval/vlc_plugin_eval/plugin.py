@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def vlc_register(registry: Registrar) -> None:
-    """Offers ``zero-shot`` and ``retrieval``."""
+    """Offers the evaluators."""
     registry.evaluator(
         "zero-shot",
         "vlc_plugin_eval.zero_shot:ZeroShot",
@@ -24,4 +24,34 @@ def vlc_register(registry: Registrar) -> None:
         "vlc_plugin_eval.retrieval:Retrieval",
         summary="Images by text and texts by image: recall at 1, 5 and 10, median rank",
         source="ALIGN, ICML 2021",
+    )
+    registry.evaluator(
+        "linear-probe",
+        "vlc_plugin_eval.linear_probe:LinearProbe",
+        summary="Logistic regression on frozen features, its strength swept on a validation split",
+        source="CLIP, ICML 2021",
+    )
+    registry.evaluator(
+        "few-shot",
+        "vlc_plugin_eval.few_shot:FewShot",
+        summary="Logistic regression on 1 to 16 images a class, beside zero-shot",
+        source="CLIP, ICML 2021",
+    )
+    registry.evaluator(
+        "knn",
+        "vlc_plugin_eval.knn:NearestNeighbours",
+        summary="Classification by the votes of the nearest neighbours",
+        source="InstDisc, CVPR 2018",
+    )
+    registry.evaluator(
+        "concept-retrieval",
+        "vlc_plugin_eval.concepts:ConceptRetrieval",
+        summary="The nearest concepts of a vocabulary, by text or by images, of one model or of two",
+        source="UniCL, CVPR 2022",
+    )
+    registry.evaluator(
+        "embedding-map",
+        "vlc_plugin_eval.embedding_map:EmbeddingMap",
+        summary="t-SNE of image embeddings with pictures on hover, of one model or of two",
+        source="UniCL, CVPR 2022",
     )

@@ -14,6 +14,7 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
+from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.gallery import Gallery, build_gallery, captions_of
 from vlc_plugin_eval.ranking import Ranks, best_ranks, chance_recall
@@ -56,7 +57,7 @@ class Retrieval(Evaluator):
         self.templates = () if prompts is None else templates_of(prompts)
 
     def evaluate(self, model: Inference) -> Evaluation:
-        images = model.encode_images(self.data)
+        images = image_features(model, self.data)
         gallery = self._gallery(images)
         image_ND = unit_rows(images.embed[gallery.rows], what="image")
         text_MD = unit_rows(model.encode_texts(gallery.texts), what="text")

@@ -18,6 +18,7 @@ from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
 from vlc_plugin_eval.classification import Scores, confusions, recall_per_class, score
+from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.labels import check_labels
 from vlc_plugin_eval.templates import fill, templates_of
@@ -62,7 +63,7 @@ class ZeroShot(Evaluator):
 
     def evaluate(self, model: Inference) -> Evaluation:
         classes = self._classes()
-        images = model.encode_images(self.data)
+        images = image_features(model, self.data)
         labelled = images.labels != UNLABELLED
         labels_N = images.labels[labelled].to(torch.int64)
         if labels_N.numel() == 0:

@@ -38,9 +38,13 @@ class KnownModel:
         self.image_ND = image_ND
         self.text = text
         self.unreadable = set(unreadable)
+        self.digest = None
+        self.cache = None
+        self.encodings = 0
         self.calls: list[list[str]] = []
 
     def encode_images(self, dataset: Dataset) -> ImageSet:
+        self.encodings += 1
         rows = [i for i in range(len(dataset)) if i not in self.unreadable]
         samples = [dataset[i] for i in rows]
         return ImageSet(
@@ -49,6 +53,7 @@ class KnownModel:
             texts=[s.texts for s in samples],
             keys=[s.key for s in samples],
             skipped=[Skipped(i, "evaluation", str(i), "broken") for i in sorted(self.unreadable)],
+            summary=self.image_ND[rows] * 3,
         )
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:

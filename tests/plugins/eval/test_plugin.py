@@ -10,6 +10,7 @@ import torch
 from vlc_core.errors import UnknownComponent
 from vlc_core.inference import Inference
 from vlc_core.interfaces.evaluator import Evaluation
+from vlc_core.model.towers import Features
 from vlc_core.options import build, check
 from vlc_core.options.use import Use
 from vlc_core.plugins import plugins
@@ -69,6 +70,11 @@ def test_real_digits_by_a_model_that_knows_them_are_all_right(known: SimpleNames
     assert evaluated("retrieval", model).metrics["mean_recall"] == 1
 
 
+def quarters(pixels: torch.Tensor) -> Features:
+    mean = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), 2).mean(dim=1).flatten(1)
+    return Features(mean, mean)
+
+
 def test_the_real_inference_feeds_them() -> None:
     """Images by their brightness in each quarter, texts by their length: poor, but through the real path."""
     tokenizer = SimpleNamespace(
@@ -77,7 +83,7 @@ def test_the_real_inference_feeds_them() -> None:
         )
     )
     model = Inference(
-        lambda pixels: torch.nn.functional.adaptive_avg_pool2d(pixels.float(), 2).mean(dim=1).flatten(1),
+        quarters,
         lambda ids, mask: torch.cat([ids, ids % 3, ids % 5, ids % 7], dim=1).float(),
         tokenizer,  # type: ignore[arg-type]
         size=8,
