@@ -17,6 +17,7 @@ from torch import Tensor
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
 from vlc_core.options import PathLike
+from vlc_plugin_encoders.pretrained.layers import ordered
 from vlc_plugin_encoders.pretrained.library import Origin, fetch, read_config, read_model, transformers
 
 SUMMARY_TOKENS = ("cls_token", "class_embedding", "class_token")
@@ -81,6 +82,10 @@ class TransformersImage(ImageEncoder):
         else:
             summary_NW = x_NLW.mean(dim=1)
         return Encoded(summary_NW, x_NLW if self.returns_tokens else None)
+
+    def layer_names(self) -> list[list[str]]:
+        """The embeddings, then the blocks, those of stages one by one."""
+        return ordered(self.model, "model")
 
     @torch.no_grad()
     def _probe(self, origin: Origin) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
 from vlc_core.options import PathLike
+from vlc_plugin_encoders.pretrained.layers import ordered
 from vlc_plugin_encoders.pretrained.library import Origin, read_config, read_model
 from vlc_plugin_encoders.text_transformer import mean, trim
 
@@ -80,6 +81,10 @@ class TransformersText(TextEncoder):
         if not self.returns_tokens:
             return Encoded(summary_NW)
         return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
+
+    def layer_names(self) -> list[list[str]]:
+        """The embeddings, then the blocks."""
+        return ordered(self.model, "model")
 
     def _summary(self, x_NLW: Tensor, seen_NL: Tensor) -> Tensor:
         if self.pool == "first":

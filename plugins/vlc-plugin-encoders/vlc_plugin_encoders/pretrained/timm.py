@@ -6,7 +6,8 @@ Shapes: N images, L tokens, W width.
 from __future__ import annotations
 
 import importlib
-from typing import Annotated, Any, final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, final
 
 import torch
 from pydantic import Field
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_plugin_encoders.pretrained.layers import lifted
+
+NOBODYS = "?"
 
 
 @final
@@ -58,6 +62,10 @@ class TimmImage(ImageEncoder):
         # A head that ends in a layer of its own makes the summary wider than the features: they are no tokens then.
         return Encoded(summary_NW, x if x.shape[-1] == summary_NW.shape[1] else None)
 
+    def layer_names(self) -> list[list[str]]:
+        """timm's own order: the stem, then the blocks, a last norm with the last of them."""
+        return grouped(timm().models.group_parameters, self.model) or super().layer_names()
+
     @torch.no_grad()
     def _probe(self, name: str) -> int:
         self.eval()
@@ -69,6 +77,30 @@ class TimmImage(ImageEncoder):
             ) from error
         self.train()
         return int(out.summary.shape[1])
+
+
+class _Probed(NamedTuple):
+    """A model's parameters, and one that no group of any model matches."""
+
+    model: Any
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        yield from self.model.named_parameters()
+        yield NOBODYS, None
+
+
+def grouped(group_parameters: Callable[..., Mapping[int, list[str]]], model: Any) -> list[list[str]]:
+    """The layers of ``model`` from its input on, without what timm finds in none; empty where it knows no order.
+
+    Args:
+        group_parameters: timm's function of that name.
+        model: One of timm's.
+    """
+    if not hasattr(model, "group_matcher"):
+        return []
+    groups = group_parameters(_Probed(model), model.group_matcher(coarse=False))
+    found = [lifted(model, groups[number]) for number in sorted(groups) if NOBODYS not in groups[number]]
+    return [[f"model.{name}" for name in group] for group in found]
 
 
 def timm() -> Any:
