@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from vlc_cli import failures, options
-from vlc_cli.commands import COMMANDS
+from vlc_cli.commands import COMMANDS, Command, Group
 from vlc_cli.plugin_commands import add_plugin_commands
 from vlc_cli.startup import QuickCommand, QuickGroup
 
@@ -73,7 +73,7 @@ def application(argv: Sequence[str]) -> typer.Typer:
     app.callback()(vlc)
     called = next((argument for argument in argv if not argument.startswith("-")), None)
     if called in COMMANDS:
-        app.command(called, cls=QuickCommand)(load_command(called))
+        _add(app, called, COMMANDS[called])
         return app
     for name, command in COMMANDS.items():
         app.command(name, cls=QuickCommand, help=command.line)(_listed)
@@ -81,9 +81,20 @@ def application(argv: Sequence[str]) -> typer.Typer:
     return app
 
 
-def load_command(name: str) -> Callable[..., None]:
+def _add(app: typer.Typer, name: str, entry: Command | Group) -> None:
+    if isinstance(entry, Command):
+        app.command(name, cls=QuickCommand)(load_command(entry))
+        return
+    group = typer.Typer(name=name, help=entry.line, cls=QuickGroup, no_args_is_help=True, rich_markup_mode=None)
+    group.callback()(_listed)  # makes a group of it, however few commands it has
+    for below, command in entry.commands.items():
+        group.command(below, cls=QuickCommand)(load_command(command))
+    app.add_typer(group)
+
+
+def load_command(command: Command) -> Callable[..., None]:
     """Imports a command's file; its signature is the command's."""
-    module, _, function = COMMANDS[name].target.partition(":")
+    module, _, function = command.target.partition(":")
     loaded: Callable[..., None] = getattr(import_module(f"vlc_cli.commands.{module}"), function)
     return loaded
 

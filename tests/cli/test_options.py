@@ -7,7 +7,7 @@ import inspect
 import pytest
 from typer.main import get_command
 
-from vlc_cli.commands import COMMANDS
+from vlc_cli.commands import COMMANDS, Group
 from vlc_cli.main import application, load_command, run
 
 PINNED = {
@@ -17,17 +17,39 @@ PINNED = {
     "init": ["METHOD", "--output", "--debug"],
     "list-plugins": ["--json", "--debug"],
     "show-plugin": ["NAME", "--json", "--debug"],
+    "tokenizer train": [
+        "SOURCE",
+        "--kind",
+        "--size",
+        "--min-count",
+        "--keep-case",
+        "--output",
+        "--overwrite",
+        "--set",
+        "--json",
+        "--debug",
+    ],
     "schema": ["--component", "--output", "--debug"],
     "doctor": ["--json", "--debug"],
 }
 
 
+ENTRIES = {
+    f"{name} {below}" if below else name: command
+    for name, entry in COMMANDS.items()
+    for below, command in (entry.commands.items() if isinstance(entry, Group) else [("", entry)])
+}
+
+
 def command(name):
-    return get_command(application([name])).commands[name]
+    found = get_command(application(name.split()))
+    for word in name.split():
+        found = found.commands[word]
+    return found
 
 
 def test_the_commands_are_those_pinned_here_in_this_order():
-    assert list(COMMANDS) == list(PINNED)
+    assert list(ENTRIES) == list(PINNED)
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -44,7 +66,7 @@ def test_every_option_has_a_help_line(name):
 
 @pytest.mark.parametrize("name", PINNED)
 def test_the_line_in_the_list_is_the_first_of_the_commands_docstring(name):
-    assert inspect.getdoc(load_command(name)).splitlines()[0] == COMMANDS[name].line
+    assert inspect.getdoc(load_command(ENTRIES[name])).splitlines()[0] == ENTRIES[name].line
 
 
 def test_help_lists_every_command(capsys):
@@ -55,9 +77,17 @@ def test_help_lists_every_command(capsys):
 
 @pytest.mark.parametrize("name", PINNED)
 def test_help_of_a_command_succeeds_and_names_its_options(name, capsys):
-    assert run([name, "--help"]) == 0
+    assert run([*name.split(), "--help"]) == 0
     told = capsys.readouterr().out
     assert all(option in told for option in PINNED[name])
+
+
+@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if isinstance(entry, Group)])
+def test_a_group_alone_tells_its_commands(name, capsys):
+    assert run([name]) == 2
+    told = capsys.readouterr().out
+    assert COMMANDS[name].line in told
+    assert all(command.line in told for command in COMMANDS[name].commands.values())
 
 
 def test_version_is_the_distributions(capsys):
