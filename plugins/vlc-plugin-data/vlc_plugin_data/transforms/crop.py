@@ -27,12 +27,13 @@ def random_box(
     full_width, full_height = size
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for _ in range(_TRIES):
-        area = full_width * full_height * rng.uniform(*scale)
-        shape = math.exp(rng.uniform(low, high))
+        for_area, for_shape, across, down = rng.random(4).tolist()
+        area = full_width * full_height * (scale[0] + (scale[1] - scale[0]) * for_area)
+        shape = math.exp(low + (high - low) * for_shape)
         width, height = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
         if 0 < width <= full_width and 0 < height <= full_height:
-            left = int(rng.integers(full_width - width + 1))
-            return Box(left, int(rng.integers(full_height - height + 1)), width, height)
+            left = int(across * (full_width - width + 1))
+            return Box(left, int(down * (full_height - height + 1)), width, height)
     return central_box(size, ratio=ratio)
 
 
