@@ -71,7 +71,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
 
 def _lay(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
     """One row as lines of text: as many as its last cell needs."""
-    wrapped = textwrap.wrap(cells[-1], widths[-1]) or [""]
+    wrapped = textwrap.wrap(cells[-1], max(1, widths[-1])) or [""]
     for number, last in enumerate(wrapped):
         parts = [*(cells[:-1] if number == 0 else [""] * (len(cells) - 1)), last]
         padded = [

@@ -73,6 +73,10 @@ def test_a_terminal_wraps_the_last_column_only(terminal):
     assert all(len(line) <= 40 for line in lines if "\x1b" not in line)
 
 
+def test_a_last_column_may_be_empty():
+    assert console.table(("name", ""), [("a", "")]).splitlines()[-1] == "a"
+
+
 def test_emphasis_shows_on_a_terminal_only(terminal, monkeypatch):
     assert console.bold("x") == console.dim("x") == "x"
     terminal(80)

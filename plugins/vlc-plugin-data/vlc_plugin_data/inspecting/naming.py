@@ -107,7 +107,7 @@ def _with_sets(block: dict[str, Any], name: str, sets: Sequence[str]) -> SourceS
     for argument in sets:
         node = merge(node, override(argument))
     plain = node.plain()
-    for key in ("name", "prompts"):  # a source of a recipe has them beside the dataset's options
+    for key in options.RESERVED["dataset"] - {"use"}:  # a recipe reads them beside the dataset's options
         plain.pop(key, None)
     return SourceSpec(name, Use.model_validate(plain))
 

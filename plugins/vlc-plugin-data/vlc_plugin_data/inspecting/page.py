@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vlc_plugin_data.inspecting.report import Measure, Report
 from vlc_plugin_data.inspecting.sheet import Thumbnail
-from vlc_plugin_data.inspecting.shown import facts_of, largest, measures_of, number, spread_row
+from vlc_plugin_data.inspecting.shown import HEADS, facts_of, largest, measures_of, number, spread_row
 
 WIDTH, HEIGHT = 300, 84
 """Of a histogram, in the units of its drawing."""
@@ -66,7 +66,9 @@ def as_page(inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> str:
         }
         for report, sheet in inspected
     ]
-    return _template().render(sections=sections, width=WIDTH, height=HEIGHT, classes_shown=CLASSES, rows=ROWS)
+    return _template().render(
+        sections=sections, width=WIDTH, height=HEIGHT, classes_shown=CLASSES, rows=ROWS, heads=HEADS
+    )
 
 
 def chart(name: str, measure: Measure) -> Chart:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable
 from itertools import islice
@@ -25,6 +24,7 @@ IMAGE = ("image", "file", "filepath", "file_path", "filename", "file_name", "ima
 TEXT = ("captions", "caption", "texts", "text", "sentences", "sentence", "title", "description")
 LABEL = ("label", "class", "class_name", "classname", "category")
 
+_HEAD = 1 << 18
 _PEEK = 100
 
 
@@ -93,8 +93,7 @@ def _of_parquet(file: IO[bytes]) -> list[str]:
 
 
 def _of_csv(file: IO[bytes], delimiter: str = ",") -> list[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-    return [name.strip() for name in next(csv.reader(text, delimiter=delimiter), [])]
+    return [name.strip() for name in next(csv.reader(_head(file), delimiter=delimiter), [])]
 
 
 def _of_tsv(file: IO[bytes]) -> list[str]:
@@ -102,9 +101,15 @@ def _of_tsv(file: IO[bytes]) -> list[str]:
 
 
 def _of_jsonl(file: IO[bytes]) -> list[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace")
-    rows = (json.loads(line) for line in islice(text, _PEEK) if line.strip())
+    rows = (json.loads(line) for line in islice(_head(file), _PEEK) if line.strip())
     return list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
+
+
+def _head(file: IO[bytes]) -> list[str]:
+    """The lines at the head of a text file, whole ones alone unless there is only one."""
+    head = file.read(_HEAD)
+    lines = head.decode("utf-8-sig", errors="replace").splitlines(keepends=True)
+    return lines if len(head) < _HEAD else lines[:-1] or lines
 
 
 _OF_FORMAT: dict[str, Callable[[IO[bytes]], list[str]]] = {

@@ -11,6 +11,16 @@ from vlc_plugin_data.inspecting.spread import Bar
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WHOLE = 10
 
+HEADS = {
+    "least": "minimum",
+    "5 %": "low",
+    "median": "median",
+    "mean": "mean",
+    "95 %": "high",
+    "greatest": "maximum",
+}
+"""What the figures of a spread are called in tables."""
+
 
 def facts_of(report: Report) -> dict[str, str]:
     """The counts, by what they count; what is nought and says nothing is left out."""
@@ -67,11 +77,9 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= _WHOLE else f"{value:.2f}"
 
 
-def spread_row(name: str, measure: Measure) -> tuple[str, ...]:
-    """Name, least, 5 %, median, mean, 95 %, greatest."""
-    assert measure.spread is not None
-    _, *values = measure.spread
-    return (name, *map(number, values))
+def spread_row(name: str, measure: Measure, heads: Sequence[str] = tuple(HEADS)) -> tuple[str, ...]:
+    """The name of a measure and those of its figures that stand under ``heads``."""
+    return (name, *(number(getattr(measure.spread, HEADS[head])) for head in heads))
 
 
 def sparkline(bars: Sequence[Bar]) -> str:

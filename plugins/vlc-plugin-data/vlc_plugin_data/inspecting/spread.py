@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-BARS = 24
+BARS = 20
 LONG_TAIL = 2.0
 """Where the greatest value is more than this multiple of the 99th percentile, the last bar takes the rest."""
 

@@ -96,10 +96,10 @@ class Tally:
             self.texts.add(caption.digest, caption.text)
 
     def _add_caption(self, caption: Caption) -> None:
-        self._value("words per caption", caption.words)
-        self._value("characters per caption", caption.characters)
+        self._value("caption words", caption.words)
+        self._value("caption characters", caption.characters)
         if caption.tokens is not None:
-            self._value("tokens per caption", caption.tokens)
+            self._value("caption tokens", caption.tokens)
 
     def _value(self, name: str, value: float) -> None:
         self.values.setdefault(name, Counter())[value] += 1

@@ -12,21 +12,21 @@ ROWS = 10
 """Of lists that may be long; the page and the JSON have more."""
 
 _BAR = 30
+_HEADS = ("least", "median", "mean", "greatest")  # more would not fit into 80 columns
 
 
 def as_text(report: Report) -> str:
     """The whole report."""
     parts = [bold(one_line(report.name)), listing({name: one_line(text) for name, text in facts_of(report).items()})]
-    measures = [(*spread_row(name, measure), sparkline(measure.bars)) for name, measure in measures_of(report).items()]
+    measures = measures_of(report)
     if measures:
-        columns = ("measure", "least", "5 %", "median", "mean", "95 %", "greatest", "histogram")
-        parts.append(table(columns, measures, right=columns[1:-1]))
+        rows = [(*spread_row(name, one, _HEADS), sparkline(one.bars)) for name, one in measures.items()]
+        parts.append(table(("measure", *_HEADS, "histogram"), rows, right=_HEADS))
     parts += _classes(report) + _captions(report)
     if report.broken:
         parts.append(_listed("broken", [_broken_row(one) for one in report.broken], ("sample", "key", "why")))
     if report.without_caption:
-        rows = [(one_line(key),) for key in report.without_caption]
-        parts.append(_listed("without caption", rows, ("key",)))
+        parts.append(_listed("without caption", [(one_line(key),) for key in report.without_caption], ("key",)))
     if report.duplicate_keys:
         parts.append(_listed("duplicate keys", _named_rows(report.duplicate_keys), ("key", "samples")))
     return "\n".join(parts)
