@@ -27,7 +27,7 @@ from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.sources import TrainingSource
 from vlc_plugin_data.digits import Digits
 from vlc_plugin_data.prompts import DIGITS
-from vlc_plugin_data.shuffle import Shuffle
+from vlc_plugin_data.samplers.shuffle import Shuffle
 from vlc_plugin_data.transforms.clip import RandomCrop
 from vlc_plugin_data.transforms.crop import random_box
 

@@ -8,7 +8,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "clip": {"objective": ("clip", "bag-of-words")},
     "data": {
         "dataset": ("digits", "folder", "manifest", "shapes"),
-        "sampler": ("shuffle",),
+        "sampler": ("shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"),
         "transform": ("clip", "fit", "tcl"),
         "prompts": ("clip80", "clip7", "simple", "digits"),
     },

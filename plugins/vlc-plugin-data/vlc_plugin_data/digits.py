@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -31,7 +32,7 @@ class Digits(Dataset):
         digits = load_digits()
         self.classes = list(_NAMES)
         self._rows = np.flatnonzero(_chosen(digits.target, split))
-        self._labels = digits.target[self._rows].astype(np.int64)
+        self._labels: NDArray[np.int64] = digits.target[self._rows].astype(np.int64)
         self._pixels = np.round(digits.images[self._rows] * (255 / 16)).astype(np.uint8)
 
     def __len__(self) -> int:
@@ -39,6 +40,9 @@ class Digits(Dataset):
 
     def texts(self, index: int) -> tuple[str, ...]:
         return ()
+
+    def labels(self) -> NDArray[np.int64]:
+        return self._labels
 
     def __getitem__(self, index: int) -> Sample:
         picture = Image.fromarray(self._pixels[index])

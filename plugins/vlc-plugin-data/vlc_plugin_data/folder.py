@@ -8,6 +8,7 @@ from typing import Annotated, Any, final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from vlc_core import DataError, Dataset, PathLike, Sample
 from vlc_plugin_data.stores import open_store, read
@@ -50,6 +51,9 @@ class Folder(Dataset):
 
     def texts(self, index: int) -> tuple[str, ...]:
         return ()
+
+    def labels(self) -> NDArray[np.int32]:
+        return self._labels
 
     def __getitem__(self, index: int) -> Sample:
         file = self._files[index].as_py()

@@ -98,6 +98,13 @@ class Manifest(Dataset):
         lists = (self._captions[int(row)].as_py() or [""] for row in self._groups.rows(index))
         return tuple(text or "" for texts in lists for text in texts)
 
+    def labels(self) -> NDArray[np.int32] | None:
+        if self._labels is None:
+            return None
+        groups, by_row = self._groups, self._labels
+        in_order = by_row if groups.order is None else by_row[groups.order]
+        return np.maximum.reduceat(in_order, groups.starts[:-1])
+
     def _image(self, row: int) -> bytes | NDArray[np.float32]:
         if self._vectors is not None:
             vector: NDArray[np.float32] | None = one(self._vectors, row)

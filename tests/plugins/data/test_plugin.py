@@ -15,7 +15,7 @@ from vlc_core.plugins import plugins
 
 OFFERED = {
     "dataset": {"digits", "folder", "manifest"},
-    "sampler": {"shuffle"},
+    "sampler": {"shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"},
     "transform": {"clip", "fit", "tcl"},
     "prompts": {"clip80", "clip7", "simple", "digits"},
 }
