@@ -104,7 +104,8 @@ def permute(positions: Int64Array, size: int, *key: int) -> Int64Array:
     fewer than two passes on average.
     """
     if size <= _OUTRIGHT:
-        return _sorted_by_hash(size, [key])[0, positions]
+        places: Int64Array = _sorted_by_hash(size, [key])[0]
+        return places[positions]
     keys = np.array([fold(*key, i) for i in range(_ROUNDS)], dtype=np.uint64)
     bits = (size - 1).bit_length()
     out = _feistel(positions.astype(np.uint64), bits, keys)
@@ -119,7 +120,8 @@ def _sorted_by_hash(size: int, keys: Sequence[tuple[int, ...]]) -> Int64Array:
     """A permutation of 0…size-1 for each of K ``keys``: (K, size)."""
     starts = np.array([[fold(*key)] for key in keys], dtype=np.uint64)
     hashes = _mix(np.arange(size, dtype=np.uint64) * np.uint64(_GOLDEN) + starts)
-    return np.argsort(hashes, axis=1, kind="stable").astype(np.int64)
+    places: Int64Array = np.argsort(hashes, axis=1, kind="stable").astype(np.int64)
+    return places
 
 
 def _feistel(values: UInt64Array, bits: int, keys: UInt64Array) -> UInt64Array:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def vlc_register(registry: Registrar) -> None:
     """Offers what a run reads and how."""
     _datasets(registry)
-    _order_and_views(registry)
+    _samplers(registry)
+    _transforms(registry)
     _prompts(registry)
 
 
@@ -53,12 +54,41 @@ def _datasets(registry: Registrar) -> None:
     )
 
 
-def _order_and_views(registry: Registrar) -> None:
+def _samplers(registry: Registrar) -> None:
     registry.sampler(
         "shuffle",
-        "vlc_plugin_data.shuffle:Shuffle",
+        "vlc_plugin_data.samplers.shuffle:Shuffle",
         summary="All sources as one, in a new random order each epoch, every sample once",
     )
+    registry.sampler(
+        "balanced",
+        "vlc_plugin_data.samplers.by_source:Balanced",
+        summary="The same part of every batch from each source, smaller ones repeated",
+        source="UniCL, CVPR 2022",
+    )
+    registry.sampler(
+        "weighted",
+        "vlc_plugin_data.samplers.by_source:Weighted",
+        summary="From each source the part of every batch that its `share` names",
+    )
+    registry.sampler(
+        "proportional",
+        "vlc_plugin_data.samplers.by_source:Proportional",
+        summary="From each source its part of all samples, in every batch; every sample once an epoch",
+    )
+    registry.sampler(
+        "class-balanced",
+        "vlc_plugin_data.samplers.class_balanced:ClassBalanced",
+        summary="Every class equally often, small ones repeated",
+    )
+    registry.sampler(
+        "shard-shuffle",
+        "vlc_plugin_data.samplers.shard_shuffle:ShardShuffle",
+        summary="Remote shards in random order, read in interleaved lanes, a block of neighbours at a time",
+    )
+
+
+def _transforms(registry: Registrar) -> None:
     registry.transform(
         "clip",
         "vlc_plugin_data.transforms.clip:RandomCrop",

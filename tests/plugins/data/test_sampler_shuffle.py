@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlc_core import Dataset, Sample, Source
-from vlc_plugin_data.shuffle import Shuffle
+from vlc_plugin_data.samplers.shuffle import Shuffle
 
 
 @final

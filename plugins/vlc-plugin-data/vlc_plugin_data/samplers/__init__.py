@@ -1,0 +1,1 @@
+"""Samplers: pure functions from sample numbers to samples."""
