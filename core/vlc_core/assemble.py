@@ -119,7 +119,7 @@ def build_tokenizer(
     spec = model.tokenizer
     if spec is None:
         encoder: type[TextEncoder] = registry.find("text_encoder", model.text.use).load()
-        spec = Use(use=encoder.default_tokenizer)
+        spec = Use.model_validate(dict(encoder.own_tokenizer(model.text.options)))
     tokenizer: Tokenizer = options.build(registry, "tokenizer", spec, where=where("model.tokenizer")).make(captions)
     return tokenizer
 

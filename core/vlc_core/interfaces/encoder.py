@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -117,6 +117,17 @@ class TextEncoder(Encoder):
 
     context: int
     default_tokenizer: ClassVar[str] = "bpe"
+
+    @classmethod
+    def own_tokenizer(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The tokenizer that a recipe means when it names none, written as the recipe would.
+
+        By default ``default_tokenizer``. Override it where weights that ``options`` name go with a tokenizer of theirs.
+
+        Args:
+            options: The recipe's, for this encoder.
+        """
+        return {"use": cls.default_tokenizer}
 
     @abstractmethod
     def forward(self, tokens: Tensor, mask: Tensor) -> Encoded:

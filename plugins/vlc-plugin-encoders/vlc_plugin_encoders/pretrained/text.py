@@ -5,6 +5,7 @@ Shapes: N texts, L tokens, W width.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
@@ -26,10 +27,18 @@ Pool = Literal["auto", "first", "end", "mean"]
 class TransformersText(TextEncoder):
     """Any text encoder of the library: BERT, RoBERTa, XLM-R, DistilBERT, CLIP's.
 
-    Weights go with their own tokenizer: give the recipe ``tokenizer: {use: transformers, ...}`` of the same place.
+    Weights go with their own tokenizer, which is taken from the same place unless the recipe names another.
     """
 
     default_tokenizer: ClassVar[str] = "byte-level"
+
+    @classmethod
+    def own_tokenizer(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """That of the folder or hub name; a model that is built from a configuration has none."""
+        place = {name: options[name] for name in ("folder", "hub", "remote_code") if options.get(name)}
+        if not place.keys() & {"folder", "hub"}:
+            return super().own_tokenizer(options)
+        return {"use": "encoders/transformers", **place}
 
     def __init__(
         self,

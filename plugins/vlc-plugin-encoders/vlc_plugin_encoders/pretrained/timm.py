@@ -28,14 +28,14 @@ class TimmImage(ImageEncoder):
         self,
         *,
         name: str,
-        pretrained: bool = False,
+        trained: bool = False,
         size: Annotated[int, Field(gt=0)] | None = None,
     ) -> None:
         """Makes the model.
 
         Args:
             name: What timm calls it, such as ``vit_small_patch16_224``.
-            pretrained: Whether to fetch its weights.
+            trained: Whether to fetch the weights that timm has for it.
             size: Side of the image in pixels; by default the model's own.
 
         Raises:
@@ -44,7 +44,7 @@ class TimmImage(ImageEncoder):
         """
         super().__init__()
         library = timm()
-        self.model = create(library, name, pretrained, size)
+        self.model = create(library, name, trained, size)
         settings = self.model.pretrained_cfg
         self.size = size or int(settings["input_size"][-1])
         self.mean, self.std = tuple(settings["mean"]), tuple(settings["std"])
@@ -118,7 +118,7 @@ def timm() -> Any:
         ) from error
 
 
-def create(library: Any, name: str, pretrained: bool, size: int | None) -> Any:
+def create(library: Any, name: str, trained: bool, size: int | None) -> Any:
     """timm's model without a classifier.
 
     Raises:
@@ -130,8 +130,8 @@ def create(library: Any, name: str, pretrained: bool, size: int | None) -> Any:
         raise RecipeError(f"timm has no model {name!r}; similar names: {near}.")
     options = {} if size is None else {"img_size": size}
     try:
-        return library.create_model(name, pretrained=pretrained, num_classes=0, **options)
+        return library.create_model(name, pretrained=trained, num_classes=0, **options)
     except TypeError:  # convolutional models take images of any size and no such option
-        return library.create_model(name, pretrained=pretrained, num_classes=0)
+        return library.create_model(name, pretrained=trained, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"timm cannot make {name}: {str(error).splitlines()[0]}.") from error
