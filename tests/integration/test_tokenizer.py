@@ -12,14 +12,14 @@ import pytest
 def test_a_run_trains_with_the_tokenizer_that_was_trained_for_it(vlc, tmp_path: Path, tiny, place: str) -> None:
     (tmp_path / "tiny.yaml").write_text(tiny.replace("{use: word}", f"{{use: file, path: {place}}}"))
     train = vlc(
-        "tokenizer", "train", "tiny.yaml", "--kind", "byte-level", "--size", "280", "-o", place, "--json", cwd=tmp_path
+        "tokenizer", "train", "tiny.yaml", "--kind", "byte-level", "--size", "360", "-o", place, "--json", cwd=tmp_path
     )
     made = json.loads(train.well().out)
-    assert made["vocabulary"]["size"] == 280
+    assert made["vocabulary"]["size"] == 360
     assert made["texts"] == 80
 
     checked = json.loads(vlc("check", "tiny.yaml", "--json", cwd=tmp_path).well().out)
-    assert checked["plan"]["vocabulary"] == 280
+    assert checked["plan"]["vocabulary"] == 360
     assert checked["recipe"]["model"]["tokenizer"] == {"use": "file", "path": str(tmp_path / place)}
 
     vlc("train", "tiny.yaml", cwd=tmp_path).well()

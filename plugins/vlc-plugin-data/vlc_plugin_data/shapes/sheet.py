@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,12 +16,13 @@ from vlc_plugin_data.shapes.scene import Scene, Split, draw_scene
 
 PICTURE = 232
 MARGIN = 20
-TEXT_HEIGHT = 182
+TEXT_HEIGHT = 238
 TITLE = 40
 LINE = 17
-LETTERS = 35
+INDENT = 12
 INK = {
     "": (40, 40, 44),
+    "class": (112, 112, 116),
     "true": (24, 120, 54),
     "false": (190, 36, 36),
     "open": (120, 96, 20),
@@ -35,12 +35,13 @@ TITLES: tuple[tuple[str, Split], ...] = (
     ("split: test, where the large thing is of a colour and shape that train never combines", "test"),
 )
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Line = tuple[str, str]
 """A text and the name of its ink."""
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Scene]]]) -> Image.Image:
-    """Titled rows of pictures, with a caption, statements, a hypothesis and a question under each."""
+    """Titled rows of pictures, with class, captions, statements, a hypothesis and a question under each."""
     columns = max(len(scenes) for _, scenes in rows)
     width, height = PICTURE + MARGIN, TITLE + PICTURE + TEXT_HEIGHT
     sheet = Image.new("RGB", (columns * width + MARGIN, len(rows) * height + MARGIN // 2), (248, 248, 246))
@@ -60,9 +61,21 @@ def _paste(sheet: Image.Image, scene: Scene, corner: tuple[int, int]) -> None:
     y += PICTURE + 8
     font = ImageFont.load_default(13)
     for text, ink in _lines(scene):
-        for part in wrap(text, LETTERS, subsequent_indent="   "):
-            draw.text((x, y), part, fill=INK[ink], font=font)
+        for number, part in enumerate(_wrapped(draw, text, font)):
+            draw.text((x + INDENT * (number > 0), y), part, fill=INK[ink], font=font)
             y += LINE
+
+
+def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font) -> list[str]:
+    """``text`` in lines as wide as the picture; all but the first are indented."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and draw.textlength(longer, font) <= PICTURE - INDENT * (len(lines) > 1):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _outlined(scene: Scene) -> Image.Image:
@@ -81,7 +94,9 @@ def _lines(scene: Scene) -> list[Line]:
     hypothesis = entailments(scene)[-1]
     question = chance.pick(questions(scene))
     return [
+        (f"class: {scene.main.kind}", "class"),
         (captions(scene)[1].text, ""),
+        (captions(scene)[-1].text, ""),
         (f"true: {pair.true.text}", "true"),
         (f"false: {pair.false.text}", "false"),
         (f"{hypothesis.label}: {hypothesis.hypothesis}", LABEL_INK[hypothesis.label]),
