@@ -1,0 +1,1 @@
+"""TCL's objectives, a file each."""
