@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -148,13 +149,12 @@ def test_without_the_fast_decoder_pillow_does_it_all(
 def test_pixels_are_decoded_once_and_only_when_asked_for(
     encode: Encode, photograph: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    real = jpeg.pixels
-    monkeypatch.setattr(jpeg, "pixels", lambda data, **options: calls.append(1) or real(data, **options))
+    calls = Mock(side_effect=jpeg.pixels)
+    monkeypatch.setattr(jpeg, "pixels", calls)
     picture = Picture(encode(photograph, "JPEG"))
-    assert (picture.size, calls) == ((160, 120), [])
+    assert (picture.size, calls.call_count) == ((160, 120), 0)
     assert picture.pixels is picture.pixels
-    assert calls == [1]
+    assert calls.call_count == 1
 
 
 @pytest.mark.parametrize("kind", ["drawn", "JPEG", "PNG"])
