@@ -91,8 +91,9 @@ def complete(shares: Sequence[float | None], sizes: Sequence[int]) -> tuple[int,
 def each(keys: Int64Array) -> Iterator[tuple[int, Int64Array]]:
     """Every value among ``keys`` (N,), and the rows where it stands."""
     rows = np.argsort(keys, kind="stable")
-    values, starts = np.unique(keys[rows], return_index=True)
-    yield from zip(values.tolist(), np.split(rows, starts[1:]), strict=True)
+    values, times = np.unique(keys, return_counts=True)
+    for value, end, many in zip(values.tolist(), np.cumsum(times), times, strict=True):
+        yield value, rows[end - many : end]
 
 
 def _rounded_part(numbers: Int64Array, part: int, total: int) -> Int64Array:
