@@ -46,6 +46,15 @@ def test_programs_are_told_the_same_and_the_resolved_recipe(checked):
     assert told["recipe"]["train"]["optimizer"]["lr"] == 0.01
 
 
+def test_of_several_sources_each_ones_part_of_a_batch_and_its_epochs_are_said(checked):
+    sources = "{use: digits, share: 0.75}, {use: digits, name: held-out, split: test}"
+    sets = ("--set", f"data.train=[{sources}]", "--set", "data.sampler=weighted", "--set", "train.steps=100")
+    assert "batches     0.75 digits: 0.832 epochs, 0.25 held-out: 1.13 epochs\n" in checked(*sets)
+    told = json.loads(checked(*sets, "--json"))["plan"]["exposures"]
+    assert told[1] == {"source": "held-out", "size": 355, "share": 0.25, "epochs": pytest.approx(400 / 355)}
+    assert "batches " not in checked()
+
+
 def test_an_output_that_holds_a_run_is_said(checked, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.yaml").write_text("")

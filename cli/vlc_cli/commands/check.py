@@ -34,6 +34,7 @@ class Plan:
         samples: Samples over all steps.
         epoch_samples: Samples in an epoch.
         epochs: How many of those the run makes.
+        exposures: What it sees of each source.
         evaluators: Their names.
         takes: Memory, traffic and compute of a device.
     """
@@ -50,6 +51,7 @@ class Plan:
     samples: int
     epoch_samples: int
     epochs: float
+    exposures: tuple[Exposure, ...]
     evaluators: tuple[str, ...]
     takes: Takes
 
@@ -103,6 +105,7 @@ def plan_of(
     from vlc_core import assemble
     from vlc_core.engine.folder import RunFolder
     from vlc_core.engine.settings import deepspeed_config
+    from vlc_core.loading.exposure import exposures
     from vlc_core.model.start import check_origins, load_start
     from vlc_core.plan.planning import make_plan
 
@@ -132,6 +135,7 @@ def plan_of(
         samples=samples,
         epoch_samples=epoch,
         epochs=samples / epoch,
+        exposures=exposures(data.sampler, samples),
         evaluators=tuple(evaluators),
         takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
     )
@@ -153,9 +157,12 @@ def described(plan: Plan) -> str:
         "parameters": parts(plan.parameters),
         "frozen": parts({part: size for part, size in frozen.items() if size}) if any(frozen.values()) else "none",
         "data": f"{sources} samples{classes}, {plan.vocabulary:,} token ids",
+        "batches": ", ".join(f"{x.share:.3g} {x.source}: {x.epochs:.3g} epochs" for x in plan.exposures),
         "training": f"{plan.steps:,} steps, {console.count(plan.samples)} samples, "
         + epochs(plan.samples, plan.epoch_samples),
         "evaluation": ", ".join(plan.evaluators) or "none",
         "output": output,
     }
+    if len(plan.exposures) == 1:
+        del lines["batches"]
     return console.listing(lines)
