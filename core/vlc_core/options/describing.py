@@ -59,6 +59,8 @@ def spell(annotation: Any) -> str:
         return " | ".join(spell(a) for a in args)
     if origin is Literal:
         return " | ".join(repr(a) for a in args)
+    if origin is tuple and len(args) == 2 and args[0] == args[1]:
+        return f"pair of {spell(args[0])}"
     if origin in LISTS:
         return f"list of {', '.join(spell(a) for a in args if a is not Ellipsis)}"
     if origin in MAPPINGS:

@@ -108,14 +108,14 @@ class Crawl(Dataset):
     def __init__(self, texts: dict[str, tuple[str, ...]] | None = None) -> None:
         bad = [] if texts else [(name, make()) for name, (make, _) in BAD.items()]
         self.files = bad + [(name, make()) for name, (make, _) in GOOD.items()]
-        self.texts = list((texts or {"a": ("picture",)}).items())
+        self.captions = list((texts or {"a": ("picture",)}).items())
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Sample:
         name, data = self.files[index]
-        return Sample(data, self.texts[index % len(self.texts)][1], key=name)
+        return Sample(data, self.captions[index % len(self.captions)][1], key=name)
 
 
 def test_bad_files_are_counted_with_their_reason_and_replaced(kit: Any) -> None:
@@ -204,7 +204,7 @@ def test_a_caption_of_fifty_megabytes_is_cut_before_it_is_tokenised(kit: Any, mo
             return self.backend.encode_batch_fast(texts, **options)
 
     book = Crawl({"book": ("picture " * 6_250_000,)})
-    assert len(book.texts[0][1][0]) == 50_000_000
+    assert len(book.captions[0][1][0]) == 50_000_000
     maker = kit.maker(book, transform=Untouched())
     monkeypatch.setattr(maker.tokenizer, "_backend", Counting(maker.tokenizer._backend))
     batch = maker(np.arange(4))

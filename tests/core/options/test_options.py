@@ -276,7 +276,7 @@ def test_describe(parts: str):
         "'class' | 'mean'",
         "'relu' | 'gelu'",
         "float, ≥ 0, < 1",
-        "list of float, float",
+        "pair of float",
         "bool",
         "int | null",
     ]
