@@ -23,6 +23,7 @@ class Group(NamedTuple):
 COMMANDS: dict[str, Command | Group] = {
     "train": Command("train:train", "Train a model as a recipe says."),
     "eval": Command("eval:evaluate", "Measure a trained model."),
+    "export": Command("export:export", "Write a run's encoders for another library."),
     "check": Command("check:check", "Validate a recipe completely and train nothing."),
     "init": Command("init:init", "Write a commented first recipe for a method."),
     "list-plugins": Command("list_plugins:list_plugins", "List what the installed plugins offer to recipes."),

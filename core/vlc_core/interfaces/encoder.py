@@ -8,9 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
+
+from vlc_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from vlc_core.tokenizer import Tokenizer
 
 
 class Encoded(NamedTuple):
@@ -26,6 +31,22 @@ class Encoded(NamedTuple):
     summary: Tensor
     tokens: Tensor | None = None
     mask: Tensor | None = None
+
+
+class Exported(NamedTuple):
+    """What an export wrote.
+
+    Attributes:
+        folder: Where.
+        model: The class that reads it.
+        cosine: The least cosine between the encoder's summaries and those of what was written and read back.
+        backbone: Whether detectors of that library can be built on it.
+    """
+
+    folder: Path
+    model: str
+    cosine: float
+    backbone: bool = False
 
 
 class Encoder(nn.Module, ABC):
@@ -70,6 +91,22 @@ class Encoder(nn.Module, ABC):
         from vlc_core.model.weights import load_encoder  # here, because it needs the kinds of encoder
 
         return load_encoder(self, path)
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes this encoder for another library and makes sure that it is the same there.
+
+        Override it where your encoder is a model of another library, or can be said as one.
+
+        Args:
+            folder: Where to; it must not exist, or be empty.
+            to: The library's name.
+            tokenizer: What a text encoder was trained with; it goes along.
+
+        Raises:
+            RecipeError: It cannot be said in that library, or ``folder`` is not empty.
+            StorageError: ``folder`` cannot be written.
+        """
+        raise RecipeError(f"--to {to}: the encoder {type(self).__name__} cannot be exported")
 
 
 class ImageEncoder(Encoder):
@@ -116,7 +153,7 @@ class TextEncoder(Encoder):
     """
 
     context: int
-    default_tokenizer: ClassVar[str] = "bpe"
+    default_tokenizer: ClassVar[str] = "byte-level"
 
     @classmethod
     def own_tokenizer(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:

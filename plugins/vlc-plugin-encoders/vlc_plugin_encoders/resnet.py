@@ -5,13 +5,15 @@ Shapes: N images, C channels, H × W positions, L = H·W tokens.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
+from vlc_core.tokenizer import Tokenizer
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -101,6 +103,13 @@ class ResNet(ImageEncoder):
     def layer_names(self) -> list[list[str]]:
         """The stem, then the residual blocks."""
         return [["stem"], *([f"blocks.{number}"] for number in range(len(self.blocks)))]
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes a ResNet of the transformers library, which serves as a backbone."""
+        from vlc_plugin_encoders.weights import export, to_library  # they import this module
+
+        export.check_library(to)
+        return export.export_image(self, to_library.residual(self), folder)
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are the positions of the last map, row by row."""

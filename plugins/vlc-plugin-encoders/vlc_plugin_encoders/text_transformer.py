@@ -15,7 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
-from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
+from vlc_core.interfaces.encoder import Encoded, Exported, TextEncoder, Vocabulary
+from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.rows import Rows, pack
 from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
 
@@ -103,6 +104,14 @@ class TextTransformer(TextEncoder):
         if not self.returns_tokens:
             return Encoded(summary_NW)
         return Encoded(summary_NW, F.pad(x_NLW, (0, 0, 0, length - x_NLW.shape[1])), mask)
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes the text tower of a CLIP of the transformers library, with its tokenizer."""
+        from vlc_plugin_encoders.weights import export, to_library  # they import this module
+
+        export.check_library(to)
+        model, end = to_library.text(self, tokenizer.vocabulary), to_library.end_id(tokenizer.vocabulary)
+        return export.export_text(self, model, folder, tokenizer, pool="own", end=end)
 
     def layer_names(self) -> list[list[str]]:
         """The table of tokens and the positions, then the blocks."""

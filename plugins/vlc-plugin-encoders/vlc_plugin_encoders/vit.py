@@ -14,8 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
-from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
 from vlc_core.products import Linear
+from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.rows import Rows
 from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
 
@@ -122,6 +123,13 @@ class VisionTransformer(ImageEncoder):
         from vlc_plugin_encoders.weights import start  # it imports this module
 
         return start.image(self, path) if start.is_clip(path) else super().load_pretrained(path)
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes a ViT, or the tower of a CLIP or SigLIP, of the transformers library."""
+        from vlc_plugin_encoders.weights import export, to_library  # they import this module
+
+        export.check_library(to)
+        return export.export_image(self, to_library.vision(self), folder)
 
     def _embed(self, pixels: Tensor) -> Tensor:
         patches_NLP = patches(pixels, self.patch)

@@ -15,8 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from vlc_core.errors import DataError, RecipeError
-from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
 from vlc_core.options import PathLike
+from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.pretrained.layers import ordered
 from vlc_plugin_encoders.pretrained.library import Origin, fetch, read_config, read_model, transformers
 
@@ -86,6 +87,13 @@ class TransformersImage(ImageEncoder):
     def layer_names(self) -> list[list[str]]:
         """The embeddings, then the blocks, those of stages one by one."""
         return ordered(self.model, "model")
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes the model as it is now."""
+        from vlc_plugin_encoders.weights import export  # it imports this module
+
+        export.check_library(to)
+        return export.export_image(self, self.model, folder, pool=self.pool)
 
     @torch.no_grad()
     def _probe(self, origin: Origin) -> int:

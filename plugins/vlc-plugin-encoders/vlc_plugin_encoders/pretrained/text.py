@@ -6,6 +6,7 @@ Shapes: N texts, L tokens, W width.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
@@ -14,8 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from vlc_core.errors import RecipeError
-from vlc_core.interfaces.encoder import Encoded, TextEncoder, Vocabulary
+from vlc_core.interfaces.encoder import Encoded, Exported, TextEncoder, Vocabulary
 from vlc_core.options import PathLike
+from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.pretrained.layers import ordered
 from vlc_plugin_encoders.pretrained.library import Origin, read_config, read_model
 from vlc_plugin_encoders.text_transformer import mean, trim
@@ -94,6 +96,14 @@ class TransformersText(TextEncoder):
     def layer_names(self) -> list[list[str]]:
         """The embeddings, then the blocks."""
         return ordered(self.model, "model")
+
+    def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
+        """Writes the model as it is now, with its tokenizer."""
+        from vlc_plugin_encoders.weights import export  # it imports this module
+
+        export.check_library(to)
+        end = tokenizer.vocabulary.end
+        return export.export_text(self, self.model, folder, tokenizer, pool=self.pool, end=end)
 
     def _summary(self, x_NLW: Tensor, seen_NL: Tensor) -> Tensor:
         if self.pool == "first":
