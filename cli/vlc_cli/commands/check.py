@@ -12,6 +12,7 @@ import typer
 from vlc_cli import options
 
 if TYPE_CHECKING:
+    from vlc_core.loading.exposure import Exposure
     from vlc_core.plan.planning import Plan as Takes
     from vlc_core.plugins import Plugins
     from vlc_core.recipe import LoadedRecipe
