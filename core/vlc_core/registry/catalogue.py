@@ -7,7 +7,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "align": {"objective": ("align",)},
     "clip": {"objective": ("clip", "bag-of-words")},
     "data": {
-        "dataset": ("digits", "folder", "manifest", "shapes"),
+        "dataset": ("digits", "folder", "manifest", "webdataset", "huggingface", "coco", "karpathy", "shapes"),
         "sampler": ("shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"),
         "transform": ("clip", "fit", "tcl"),
         "prompts": ("clip80", "clip7", "simple", "digits"),

@@ -48,6 +48,28 @@ def _datasets(registry: Registrar) -> None:
         summary="A CSV, TSV, JSONL or Parquet table of images with captions, labels or both",
     )
     registry.dataset(
+        "webdataset",
+        "vlc_plugin_data.webdataset:WebDataset",
+        summary="Tar shards as img2dataset and webdataset write them, with random access",
+    )
+    registry.dataset(
+        "huggingface",
+        "vlc_plugin_data.huggingface:HuggingFace",
+        summary="A dataset of the Hugging Face hub, or one that its library has saved",
+    )
+    registry.dataset(
+        "coco",
+        "vlc_plugin_data.captioned.coco:CocoCaptions",
+        summary="COCO's own caption files: captions_train2017.json and its like",
+        source="Lin et al., ECCV 2014; Chen et al., 2015",
+    )
+    registry.dataset(
+        "karpathy",
+        "vlc_plugin_data.captioned.karpathy:Karpathy",
+        summary="The split files dataset_coco.json, dataset_flickr30k.json and dataset_flickr8k.json",
+        source="Karpathy and Fei-Fei, CVPR 2015",
+    )
+    registry.dataset(
         "shapes",
         "vlc_plugin_data.shapes.dataset:Shapes",
         summary="Drawn scenes of coloured shapes, with captions, statements and questions of known truth",

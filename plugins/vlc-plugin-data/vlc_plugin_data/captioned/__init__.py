@@ -1,0 +1,1 @@
+"""Annotation files that list images with several captions each."""
