@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TextIO, TypeVar
 
 from vlc_core.terminal import duration
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REDRAWS = 0.1
 PATIENCE = 1.0
-"""Seconds before :func:`track` shows anything: what is done by then needs no bar."""
+"""Seconds before :class:`Tracker` shows anything: what is done by then needs no bar."""
 
 T = TypeVar("T")
 
@@ -89,23 +89,38 @@ def moves(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """The ``items``, of which there are ``total``, while stderr shows how many are done and what time is left.
+class Tracker:
+    """Shows on stderr how much of something is done and what time is left; stdout stays free for results.
 
-    Nothing is shown of what is over within a second, and nothing but the first and last line and one every ten
-    seconds where stderr is no terminal; stdout stays free for results.
+    Nothing is shown of what is over within a second. Where stderr is no terminal, there is a line every ten seconds.
     """
-    started = time.monotonic()
-    display: Display | None = None
-    try:
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._started = time.monotonic()
+        self._display: Display | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Says that ``done`` of ``total`` are done."""
+        seconds = time.monotonic() - self._started
+        if self._display is None and seconds >= PATIENCE:
+            bar = moves(sys.stderr)
+            self._display = Bar(self._what, total, stream=sys.stderr) if bar else Lines(self._what, stream=sys.stderr)
+        if self._display is not None and done:
+            left = duration((total - done) * seconds / done)
+            self._display.show(done, total, f"{done / seconds:,.0f}/s · {left} left")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._display is not None:
+            self._display.close()
+
+
+def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """The ``items``, of which there are ``total``, while a :class:`Tracker` shows how many have been taken."""
+    with Tracker(what) as tracker:
         for done, item in enumerate(items, start=1):
             yield item
-            seconds = time.monotonic() - started
-            if display is None and seconds >= PATIENCE:
-                display = Bar(what, total, stream=sys.stderr) if moves(sys.stderr) else Lines(what, stream=sys.stderr)
-            if display is not None:
-                left = duration((total - done) * seconds / done)
-                display.show(done, total, f"{done / seconds:,.0f}/s · {left} left")
-    finally:
-        if display is not None:
-            display.close()
+            tracker(done, total)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from vlc_plugin_data.inspecting.report import Report
     from vlc_plugin_data.inspecting.sheet import Thumbnail
+    from vlc_plugin_data.tars import IndexedShard
 
 SOURCE_HELP = (
     "A folder of class folders, a table (.csv, .tsv, .jsonl, .parquet) or tars (a path, a {00..99} range, a folder "
@@ -37,6 +38,7 @@ def add_commands(app: typer.Typer) -> None:
     data = typer.Typer(help="Look into data, and prepare it.", no_args_is_help=True, rich_markup_mode=None)
     data.callback()(_group)
     data.command("inspect")(inspect)
+    data.command("index")(index)
     app.add_typer(data, name="data")
 
 
@@ -106,6 +108,48 @@ def inspect(
         if html is not None:
             terminal.say(terminal.dim(f"written to {html}"))
     _refuse_broken([report for report, _ in inspected])
+
+
+def index(
+    source: Source,
+    sets: Sets = [],  # noqa: B006
+    split: SplitOption = "train",
+    force: Annotated[bool, typer.Option("--force", help="Make indexes anew although fitting ones are there.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Shards that are read at a time.")] = 8,
+    json: Json = False,
+) -> None:
+    """Index tar shards, so that training starts at once.
+
+    What is there and fits its shard is kept: a command that was stopped goes on where it was. Ends with 3 where a shard
+    cannot be indexed.
+    """
+    from vlc_core import terminal
+    from vlc_core.plugins import plugins
+    from vlc_core.progress import Tracker
+    from vlc_plugin_data.inspecting.naming import find_sources
+    from vlc_plugin_data.inspecting.shard_index import index_as_json, index_as_text, paths_of
+    from vlc_plugin_data.tars import index_shards
+
+    with terminal.waiting(f"opening {source} …"):
+        found = {spec.name: paths_of(spec) for spec in find_sources(source, plugins().registry, sets=sets, split=split)}
+    indexed = {}
+    for name, path in found.items():
+        with Tracker(f"indexing {name}") as tracker:
+            indexed[name] = index_shards(path, again=force, workers=workers, progress=tracker)
+    if json:
+        terminal.say_json({"sources": [index_as_json(name, shards) for name, shards in indexed.items()]})
+    else:
+        for name, shards in indexed.items():
+            terminal.say(index_as_text(name, shards))
+    _refuse_bad([shard for shards in indexed.values() for shard in shards])
+
+
+def _refuse_bad(shards: Sequence[IndexedShard]) -> None:
+    from vlc_core.errors import DataError
+
+    bad = [shard.error for shard in shards if shard.error]
+    if bad:
+        raise DataError(f"{len(bad):,} of {len(shards):,} shards have no index, the first because {bad[0]}")
 
 
 def _check_page(html: Path | None) -> None:

@@ -10,13 +10,16 @@ from itertools import islice
 from vlc_core import DataError, Dataset
 from vlc_core.progress import track
 from vlc_core.registry import Registry
+from vlc_core.terminal import waiting
 from vlc_plugin_data.inspecting.facts import look
 from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.inspecting.report import Report
+from vlc_plugin_data.inspecting.shards import count_shards
 from vlc_plugin_data.inspecting.sheet import Thumbnail, contact_sheet
 from vlc_plugin_data.inspecting.tally import report_on
 from vlc_plugin_data.inspecting.tokens import token_counter
 from vlc_plugin_data.inspecting.walk import choose, walk
+from vlc_plugin_data.webdataset import WebDataset
 
 CAPTIONS_READ = 500_000
 """A tokenizer that is not trained yet is trained on this many captions at most, as in training."""
@@ -50,7 +53,8 @@ class Inspection:
         Raises:
             VlcError: The source, the tokenizer or the options are wrong.
         """
-        dataset = spec.open(registry)
+        with waiting(f"opening {spec.name} …"):
+            dataset = spec.open(registry)
         indices = choose(len(dataset), limit=self.limit, sample=self.sample, seed=self.seed)
         counter = None
         if self.tokenizer is not None:
@@ -61,6 +65,7 @@ class Inspection:
             name=spec.name,
             spec=spec.block,
             note=spec.note,
+            shards=count_shards(dataset.facts) if isinstance(dataset, WebDataset) else None,
             samples=len(dataset),
             decoded=self.decoded,
             classes=dataset.classes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from vlc_plugin_data.inspecting.shards import ShardCounts
 from vlc_plugin_data.inspecting.spread import Bar, Spread
 
 
@@ -54,6 +55,7 @@ class Report:
         note: What its user may not have thought of; empty where there is nothing.
         samples: How many it holds.
         examined: How many were looked at; all figures below are of these.
+        shards: What the indexes of its shards say, where it has any.
         decoded: Whether every pixel was decoded, or headers were read only.
         sound: How many training would take.
         broken: The others. Everything below is of the sound ones.
@@ -75,6 +77,7 @@ class Report:
     spec: str
     note: str
     samples: int
+    shards: ShardCounts | None
     examined: int
     decoded: bool
     sound: int

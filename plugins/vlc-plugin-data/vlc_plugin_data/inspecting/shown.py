@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vlc_core.terminal import count
 from vlc_plugin_data.inspecting.report import Measure, Named, Report
+from vlc_plugin_data.inspecting.shards import spoken
 from vlc_plugin_data.inspecting.spread import Bar
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -26,6 +27,7 @@ def facts_of(report: Report) -> dict[str, str]:
     """The counts, by what they count; what is nought and says nothing is left out."""
     how = "every pixel decoded" if report.decoded else "headers only; --decode finds files that are cut short"
     lines = {"read as": report.spec} | ({"note": report.note} if report.note else {})
+    lines |= spoken(report.shards) if report.shards is not None else {}
     lines |= {
         "samples": f"{report.samples:,}",
         "examined": f"{report.examined:,} ({how})",

@@ -9,6 +9,7 @@ from vlc_core.batch import UNLABELLED
 from vlc_plugin_data.inspecting.facts import Caption, Facts, digest
 from vlc_plugin_data.inspecting.header import VECTOR
 from vlc_plugin_data.inspecting.report import Broken, Concepts, Measure, Named, Report
+from vlc_plugin_data.inspecting.shards import ShardCounts
 from vlc_plugin_data.inspecting.spread import bars, spread
 
 MOST_COMMON = 100
@@ -114,6 +115,7 @@ def report_on(
     decoded: bool = False,
     classes: Sequence[str] | None = None,
     note: str = "",
+    shards: ShardCounts | None = None,
 ) -> Report:
     """The report on a source of ``samples`` samples, some or all of whose ``facts`` are given.
 
@@ -125,6 +127,7 @@ def report_on(
         decoded: Whether the samples were decoded.
         classes: The names of its classes.
         note: What its user may not have thought of.
+        shards: What the indexes of its shards say, where it has any.
     """
     tally = Tally()
     for one in facts:
@@ -135,6 +138,7 @@ def report_on(
         spec=spec,
         note=note,
         samples=samples,
+        shards=shards,
         examined=tally.examined,
         decoded=decoded,
         sound=tally.examined - len(tally.broken),
