@@ -21,6 +21,7 @@ PINNED = {
         *("SOURCE", "--set", "--split", "--decode", "--limit", "--sample", "--seed", "--tokenizer", "--html"),
         *("--thumbnails", "--workers", "--json"),
     ],
+    "index": ["SOURCE", "--set", "--split", "--force", "--workers", "--json"],
 }
 
 
@@ -76,6 +77,7 @@ def test_help_lists_the_commands(told: Callable[..., tuple[int, str, str]], caps
     code, out, _ = told("--help")
     assert code == 0
     assert "Report what is in a dataset" in out
+    assert "Index tar shards" in out
 
 
 def test_help_needs_no_torch() -> None:
