@@ -159,6 +159,20 @@ def test_an_empty_source_is_refused_by_name(registry: Registry):
         assemble.build_data(recipe(data={"train": [source]}), registry)
 
 
+def test_classes_merge_by_name_on_request(registry: Registry):
+    both = [{"use": "pictures", "labelled": True, "name": name} for name in "ab"]
+    assert assemble.build_data(recipe(data={"train": both}), registry).classes == ("cat", "dog", "cat", "dog")
+    merged = assemble.build_data(recipe(data={"train": both, "merge_classes": True}), registry)
+    assert merged.classes == ("cat", "dog")
+    assert [source.label_map for source in merged.sources] == [(0, 1), (0, 1)]
+
+
+def test_a_share_that_the_sampler_does_not_read_is_refused(registry: Registry):
+    sources = [{"use": "pictures", "name": "a"}, {"use": "pictures", "name": "b", "share": 0.5}]
+    with pytest.raises(RecipeError, match=r"data.train.b.share: the sampler shuffle gives shares of its own"):
+        assemble.build_data(recipe(data={"train": sources}), registry)
+
+
 def test_the_text_encoder_chooses_its_tokenizer_where_the_recipe_does_not(registry: Registry):
     Letters.seen.clear()
     _, _, tokenizer = built(registry, recipe())
