@@ -7,6 +7,7 @@ cancel; those of bf16 hold the rounding of the embeddings too. Bytes are what on
 
     python benchmarks/contrast.py                            # time and memory at 1k, 4k, 8k and 16k
     python benchmarks/contrast.py --rows 1024 --scale 100
+    python benchmarks/contrast.py --threads 1 --clock cpu    # processor time of one thread, which others disturb least
     python benchmarks/contrast.py --what errors bytes
 
 The peer is ``open_clip_torch``; only its file ``loss.py`` is loaded, which needs nothing but torch.
@@ -37,6 +38,8 @@ from vlc_plugin_clip.functional import clip_loss
 
 WIDTH = 512
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Clock = Callable[[], float]
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @cache
@@ -92,23 +95,25 @@ def embeddings(rows: int, scale: float, noise: float) -> tuple[Tensor, Tensor, T
     return image, text, torch.tensor([scale])
 
 
-def step(loss: Loss, inputs: tuple[Tensor, Tensor, Tensor]) -> tuple[float, list[Tensor]]:
+def step(
+    loss: Loss, inputs: tuple[Tensor, Tensor, Tensor], clock: Clock = time.perf_counter
+) -> tuple[float, list[Tensor]]:
     """Seconds of a forward and backward pass, the loss and its gradients."""
     leaves = [x.detach().requires_grad_() for x in inputs]
-    start = time.perf_counter()
+    start = clock()
     value = loss(leaves[0], leaves[1], leaves[2])
     value.backward()
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return seconds, [value.detach(), *(x.grad for x in leaves if x.grad is not None)]
 
 
-def times(rows: int, scale: float, turns: int, names: list[str]) -> None:
+def times(rows: int, scale: float, turns: int, names: list[str], clock: Clock) -> None:
     """Prints seconds and ratios of ``names``, and the extra memory of each."""
     inputs = embeddings(rows, scale, noise=1.5)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(turns + 1):
         for name in names:
-            taken, _ = step(LOSSES[name], inputs)
+            taken, _ = step(LOSSES[name], inputs, clock)
             if turn > 0:
                 seconds[name].append(taken)
     memory = {name: extra_memory(name, rows, scale) for name in names}
@@ -227,16 +232,20 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=14.3)
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--what", nargs="+", choices=["times", "errors", "bytes"], default=["times", "errors", "bytes"])
+    parser.add_argument("--threads", type=int, help="of torch; by default its own choice")
+    parser.add_argument("--clock", choices=list(CLOCKS), default="wall", help="cpu counts the processor's time")
     parser.add_argument("--memory-of", choices=list(LOSSES), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory_of is not None:
         measure_memory(given.memory_of, given.rows[0], given.scale)
         return
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, width {WIDTH}, scale {given.scale}")
     if "times" in given.what:
         for rows in given.rows:
             names = [n for n in LOSSES if rows <= 4096 or n not in {"vlc, keeping", "vlc, bf16, keeping"}]
-            times(rows, given.scale, max(2, min(given.turns, 100_000 // rows)), names)
+            times(rows, given.scale, max(2, min(given.turns, 100_000 // rows)), names, CLOCKS[given.clock])
     if "errors" in given.what:
         errors(512)
     if "bytes" in given.what:
