@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from vlc_core.interfaces.encoder import Vocabulary
+from vlc_core.options.building import RESERVED
+from vlc_core.options.signatures import read_options
 from vlc_core.plugins import load_plugins
 from vlc_core.testing.encoders import check_image_encoder, check_text_encoder
 
@@ -113,3 +115,11 @@ def test_text_encoder(name: str, options: dict[str, Any]) -> None:
     skip_without(name)
     encoder = load_plugins().registry.find("text_encoder", f"encoders/{name}").load()
     check_text_encoder(encoder(VOCABULARY, **options), VOCABULARY)
+
+
+@pytest.mark.parametrize("kind", ["image_encoder", "text_encoder", "fusion_encoder"])
+def test_no_option_has_the_name_of_a_key_that_the_recipe_reads(kind: str) -> None:
+    for name in registered(kind):
+        component = load_plugins().registry.find(kind, f"encoders/{name}").load()
+        taken = {option.name for option in read_options(component)} & RESERVED.get(kind, {"use"})
+        assert not taken, f"{kind} {name}"

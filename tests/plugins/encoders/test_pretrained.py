@@ -110,6 +110,24 @@ def test_weights_that_lack_something_are_refused(bert: tuple[Any, Path]) -> None
         TransformersText(VOCABULARY, folder=str(folder), context=12)
 
 
+def test_weights_of_another_size_are_refused_by_name(bert: tuple[Any, Path]) -> None:
+    _, folder = bert
+    weights = load_file(folder / "model.safetensors")
+    cut = {name: value[:8].contiguous() if "layer.1." in name else value for name, value in weights.items()}
+    save_file(cut, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"lack or misfit .*layer\.1\.\S* 8 for 16, .* and 13 more") as caught:
+        TransformersText(VOCABULARY, folder=str(folder), context=12)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_plan_reads_no_weights(bert: tuple[Any, Path]) -> None:
+    _, folder = bert
+    (folder / "model.safetensors").unlink()
+    with torch.device("meta"):
+        encoder = TransformersText(VOCABULARY, folder=str(folder), context=12)
+    assert all(parameter.is_meta for parameter in encoder.parameters())
+
+
 def test_pickled_weights_are_not_read(bert: tuple[Any, Path]) -> None:
     model, folder = bert
     (folder / "model.safetensors").unlink()
@@ -197,6 +215,28 @@ def test_a_models_own_tokenizer(tmp_path: Path) -> None:
     assert tokenizer.vocabulary == (8, 0, 2, 3, 4, 1)
     assert tokenizer.encode(["A dogs cat"], 9).ids[0].tolist() == peer("A dogs cat")["input_ids"]
     assert tokenizer.encode(["[PAD] dog"], 9).ids[0, 1] != 0
+
+
+def test_a_folder_without_a_tokenizer(bert: tuple[Any, Path], tmp_path: Path) -> None:
+    _, folder = bert
+    for place in (folder, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match=rf"{place} holds no tokenizer .* in model\.tokenizer"):
+            TransformersTokenizer(folder=str(place)).make(list)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"folder": "here", "context": 12}, {"use": "encoders/transformers", "folder": "here"}),
+        (
+            {"hub": "some/one", "remote_code": True},
+            {"use": "encoders/transformers", "hub": "some/one", "remote_code": True},
+        ),
+        ({"config": BERT}, {"use": TransformersText.default_tokenizer}),
+    ],
+)
+def test_a_text_model_brings_its_own_tokenizer(options: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert TransformersText.own_tokenizer(options) == expected
 
 
 @pytest.mark.parametrize(

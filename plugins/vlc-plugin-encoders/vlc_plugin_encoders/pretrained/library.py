@@ -89,6 +89,8 @@ def read_config(origin: Origin) -> Any:
 def read_model(origin: Origin, config: Any) -> nn.Module:
     """The model of ``config``, in float32, with weights unless ``origin`` is a configuration alone.
 
+    Nor are weights read on torch's ``meta`` device, where a plan asks for shapes alone.
+
     Raises:
         DataError: The weights do not fit, or are not there as safetensors.
     """
@@ -98,18 +100,22 @@ def read_model(origin: Origin, config: Any) -> nn.Module:
 
 def _read_model(origin: Origin, config: Any) -> nn.Module:
     auto = transformers().AutoModel
-    if origin.config is not None:
-        return without_head(_said(origin, lambda: auto.from_config(config)))
+    if origin.config is not None or torch.get_default_device().type == "meta":
+        return without_head(_said(origin, lambda: auto.from_config(config, trust_remote_code=origin.remote_code)))
     options = {"config": config, "dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
-    model, found = fetch(origin, auto.from_pretrained, **options)
+    model, found = fetch(origin, auto.from_pretrained, ignore_mismatched_sizes=True, **options)  # they are listed below
     model = without_head(model)
     known = {name for name, _ in model.named_parameters()}
     lacking = sorted(name for name in found["missing_keys"] if name in known)
-    lacking += sorted(str(key[0]) for key in found["mismatched_keys"])
+    lacking += sorted(f"{name} {_shape(there)} for {_shape(here)}" for name, there, here in found["mismatched_keys"])
     if lacking:
         said = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
         raise DataError(f"The weights of {origin.name} lack or misfit {said}; name a model whose weights are whole.")
     return model
+
+
+def _shape(size: torch.Size) -> str:
+    return "×".join(map(str, size))
 
 
 @contextmanager

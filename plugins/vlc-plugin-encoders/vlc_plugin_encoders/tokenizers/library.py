@@ -41,11 +41,19 @@ class TransformersTokenizer(TokenizerSource):
             RecipeError: Neither or both places are named.
             DataError: There is none, or it is not of the fast kind that the tokenizers library runs.
         """
-        from vlc_plugin_encoders.pretrained.library import Origin, fetch, transformers
+        from vlc_plugin_encoders.pretrained.library import Origin, fetch, quietly, transformers
 
         origin = Origin(None, self.folder, self.hub, self.remote_code)
         origin.check_place()
-        found: Any = fetch(origin, transformers().AutoTokenizer.from_pretrained)
+        none = f"{origin.name} holds no tokenizer that the transformers library reads; name one, in model.tokenizer."
+        try:
+            with quietly():
+                found: Any = fetch(origin, transformers().AutoTokenizer.from_pretrained)
+        except DataError as error:
+            raise (DataError(none) if origin.hub is None else error) from error
+        # Of a model without a tokenizer's files the library makes one that knows nothing but its special tokens.
+        if len(found) <= len(found.all_special_ids):
+            raise DataError(none)
         if not getattr(found, "is_fast", False):
             raise DataError(f"The tokenizer of {origin.name} is not of the fast kind; name one with a tokenizer.json.")
         ids = {
