@@ -5,7 +5,8 @@ written as JPEG of quality 90; both sides then read those bytes. The two take tu
 processor time is counted, so that a busy machine slows both alike.
 
 The peer needs, beside open_clip_torch, packages that may lie in a folder of their own: ``pip install --no-deps --target
-PEERS torchvision webdataset braceexpand ftfy wcwidth regex`` and ``PYTHONPATH=PEERS``.
+PEERS torchvision webdataset==0.2.86 braceexpand ftfy wcwidth regex`` (open_clip does not work with webdataset 1.0) and
+``PYTHONPATH=PEERS``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 Transform = Callable[[Image.Image], Tensor]
-PEERS = "torchvision webdataset braceexpand ftfy wcwidth regex"
+PEERS = "torchvision webdataset==0.2.86 braceexpand ftfy wcwidth regex"
 
 
 @cache
