@@ -25,7 +25,14 @@ PARTS = {
     "heap": "the C library's heap, kernels",
     "other": "other",
 }
-MOMENTS = {"step": "forward and backward", "update": "update", "evaluate": "evaluation", "save": "saving"}
+LEAST = 1024
+"""Bytes that a part must take to be shown."""
+MOMENTS = {
+    "step": "forward and backward pass",
+    "update": "optimizer step",
+    "evaluate": "evaluation",
+    "save": "saving a checkpoint",
+}
 
 
 def counts(devices: Sequence[str]) -> list[int]:
@@ -50,8 +57,15 @@ def tables(plan: Plan) -> str:
     head = f"each device, {plan.on}, {plan.precision}, ZeRO {plan.zero_stage}"
     columns = [f"{rank.devices:,} device{'s' if rank.devices > 1 else ''}" for rank in plan.ranks]
     table = console.table((head, *columns), _rows(plan.ranks), right=columns)
-    refused = [f"{devices:,} devices: {reason}" for devices, reason in plan.refused.items()]
+    refused = [
+        f"{rank.devices:,} devices: {_told(plan.refused[rank.devices], rank)}" for rank in plan.ranks if rank.changed
+    ]
     return "\n".join([table, *refused])
+
+
+def _told(reason: str, rank: RankPlan) -> str:
+    changes = " ".join(f"--set {key}={value}" for key, value in rank.changed.items())
+    return f"{reason}. Planned with {changes}"
 
 
 def size(number: float) -> str:
@@ -78,14 +92,12 @@ def _rows(ranks: Sequence[RankPlan]) -> list[tuple[str, ...]]:
     def row(name: str, cell: Callable[[RankPlan], str]) -> tuple[str, ...]:
         return (name, *(cell(rank) for rank in ranks))
 
-    parts = [key for key in PARTS if any(rank.memory.parts.get(key, 0) >= 1024 for rank in ranks)]
     sending = any(rank.devices > 1 for rank in ranks)
     return [
         row("samples a step", lambda rank: f"{rank.batch_size:,}"),
         row("samples at once", lambda rank: f"{rank.micro_batch_size:,}"),
         row("memory at most", lambda rank: size(rank.memory.total)),
-        *(row(f"  {PARTS[key]}", lambda rank, key=key: size(rank.memory.parts.get(key, 0))) for key in parts),  # type: ignore[misc]
-        row("  reached in", lambda rank: MOMENTS[rank.memory.moment]),
+        *(line for moment in MOMENTS for line in _moment(moment, ranks)),
         row("host memory to save", lambda rank: size(rank.memory.saving)),
         row("compute a step", lambda rank: operations(rank.flops)),
         *([row("sent a step", lambda rank: size(rank.traffic.total))] if sending else []),
@@ -93,3 +105,15 @@ def _rows(ranks: Sequence[RankPlan]) -> list[tuple[str, ...]]:
         *([row("  weights", lambda rank: size(rank.traffic.weights))] if sending else []),
         *([row("  objectives", lambda rank: size(rank.traffic.objectives))] if sending else []),
     ]
+
+
+def _moment(moment: str, ranks: Sequence[RankPlan]) -> list[tuple[str, ...]]:
+    """The memory at a moment, and for the passes of a step, where most is decided, what it consists of."""
+    held = [rank.memory.of_moments.get(moment, {}) for rank in ranks]
+    if not any(held):
+        return []
+    rows = [(f"  {MOMENTS[moment]}", *(size(sum(parts.values())) for parts in held))]
+    if moment == "step":
+        shown = [part for part in PARTS if any(parts.get(part, 0) >= LEAST for parts in held)]
+        rows += [(f"    {PARTS[part]}", *(size(parts.get(part, 0)) for parts in held)) for part in shown]
+    return rows

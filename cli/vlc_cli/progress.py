@@ -102,7 +102,9 @@ def parts(parameters: Mapping[str, int]) -> str:
 
 def epochs(samples: int, epoch_samples: int) -> str:
     """``1.7 epochs of 1,438 samples``."""
-    return f"{samples / epoch_samples:.3g} epochs of {epoch_samples:,} samples"
+    number = samples / epoch_samples
+    shown = f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+    return f"{shown} epochs of {epoch_samples:,} samples"
 
 
 def conclusion(run: Run, outcome: Outcome) -> str:

@@ -91,6 +91,8 @@ def check(
     else:
         console.say(described(plan))
         console.say(plan_tables.tables(plan.takes))
+        if on is None and plan.takes.on == "cpu":
+            console.say(console.dim("planned for the CPU, as this machine has no GPU; --on cuda plans for GPUs"))
 
 
 def plan_of(

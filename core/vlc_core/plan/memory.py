@@ -75,22 +75,34 @@ class Memory:
     """Bytes on one rank, beside what the libraries themselves take.
 
     Attributes:
-        parts: What is there at the moment when it is most.
-        moments: The most at each moment of a run: ``step`` (forward and backward), ``update`` (gradients reduced and
-            applied), ``evaluate``, and on the CPU ``save``.
-        moment: Which of them is the most.
+        of_moments: What is there at each moment of a run, by part: ``step`` (forward and backward), ``update``
+            (gradients reduced and applied), ``evaluate``, and on the CPU ``save``.
         saving: What saving a checkpoint takes in the host's memory, on the rank that writes it.
     """
 
-    parts: dict[str, int]
-    moments: dict[str, int]
-    moment: str
+    of_moments: dict[str, dict[str, int]]
     saving: int
+
+    @property
+    def moments(self) -> dict[str, int]:
+        """The most at each moment."""
+        return {name: _total(parts) for name, parts in self.of_moments.items()}
+
+    @property
+    def moment(self) -> str:
+        """The one that takes the most."""
+        moments = self.moments
+        return max(moments, key=moments.__getitem__)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What is there at the moment that takes the most."""
+        return self.of_moments[self.moment]
 
     @property
     def total(self) -> int:
         """The most that the rank takes at any moment."""
-        return self.moments[self.moment]
+        return max(self.moments.values())
 
 
 def memory(traced: Traced, sizes: Sizes, settings: Mapping[str, Any], *, stage: int, world: int, on: str) -> Memory:
@@ -115,9 +127,8 @@ def memory(traced: Traced, sizes: Sizes, settings: Mapping[str, Any], *, stage: 
     if on == "cpu":
         moments = {name: _with_heap(parts) for name, parts in moments.items()}
         moments["save"] = _sum(max(moments.values(), key=_total), {"saving": saving})
-    totals = {name: _total(parts) for name, parts in moments.items()}
-    most = max(totals, key=totals.__getitem__)
-    return Memory({name: size for name, size in moments[most].items() if size}, totals, most, saving)
+    held = {name: {part: size for part, size in parts.items() if size} for name, parts in moments.items()}
+    return Memory(held, saving)
 
 
 def _kept(sizes: Sizes, stage: int, world: int) -> dict[str, int]:

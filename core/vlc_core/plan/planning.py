@@ -33,6 +33,7 @@ class RankPlan:
         traffic: What it sends in a step.
         flops: What it computes in a step, a multiply and an add counted as two.
         longest_text: Tokens of the longest text of the batch that was looked at.
+        changed: The keys of the recipe that are planned with another value, because so many ranks need one.
     """
 
     devices: int
@@ -42,6 +43,7 @@ class RankPlan:
     traffic: Traffic
     flops: int
     longest_text: int
+    changed: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ class Plan:
         on: ``cpu`` or ``cuda``.
         zero_stage: Of DeepSpeed.
         precision: Of the recipe.
-        ranks: For each number of devices that was asked for and that the batch allows.
-        refused: Why it does not allow the others, by number of devices.
-        untraceable: Why ``ranks`` is empty although the batch allows them; empty where it is not.
+        ranks: For each number of devices that was asked for.
+        refused: Why the batch does not allow some of them, by number of devices: these are planned with the nearest
+            batch that does.
+        untraceable: Why ``ranks`` is empty; empty where it is not.
     """
 
     on: str
@@ -94,22 +97,21 @@ def make_plan(
         tokenizer: Of its model.
         devices: Numbers of ranks.
         on: ``cpu`` or ``cuda``; by default what this machine has.
-
-    Raises:
-        RecipeError: The batch divides by none of ``devices``.
     """
     on = on or ("cuda" if torch.cuda.is_available() else "cpu")
     subject = Subject(recipe, registry, data, tokenizer, packs=on == "cpu")
     settings = zero_settings(recipe)
-    fitting, refused = _fitting(recipe, devices)
+    refused: dict[int, str] = {}
     ranks: list[RankPlan] = []
     untraceable = ""
     try:
         sizes = _sizes(subject, settings)
-        for world in fitting:
-            per_rank, parts = rank_batch(recipe, world)
+        for world in dict.fromkeys(devices):
+            fitting, changed, reason = fitted(recipe, world)
+            refused |= {world: reason} if reason else {}
+            per_rank, parts = rank_batch(fitting, world)
             traced = trace(subject, world=world, per_rank=per_rank, parts=parts)
-            ranks.append(_rank(recipe, traced, sizes, settings, world=world, on=on))
+            ranks.append(_rank(fitting, traced, sizes, settings, changed, world=world, on=on))
     except Untraceable as error:
         untraceable = str(error)
     return Plan(on, zero_stage(recipe.deepspeed), recipe.train.precision, tuple(ranks), refused, untraceable)
@@ -121,17 +123,22 @@ def zero_settings(recipe: Recipe) -> Mapping[str, Any]:
     return settings
 
 
-def _fitting(recipe: Recipe, devices: Sequence[int]) -> tuple[list[int], dict[int, str]]:
-    refused: dict[int, str] = {}
-    for world in devices:
-        try:
-            rank_batch(recipe, world)
-        except RecipeError as error:
-            refused[world] = str(error)
-    fitting = [world for world in dict.fromkeys(devices) if world not in refused]
-    if not fitting:
-        raise RecipeError(list(dict.fromkeys(refused.values())))
-    return fitting, refused
+def fitted(recipe: Recipe, world: int) -> tuple[Recipe, dict[str, int], str]:
+    """The recipe with a batch that ``world`` ranks divide, the nearest one; what was changed; why.
+
+    The last two are empty where nothing had to be.
+    """
+    try:
+        rank_batch(recipe, world)
+    except RecipeError as error:
+        batch, micro = recipe.train.batch_size, recipe.train.micro_batch_size
+        per_rank = max(1, round(batch / world))
+        sizes: dict[str, int | None] = {"batch_size": per_rank * world}
+        if micro is not None:
+            sizes["micro_batch_size"] = next(n for n in range(min(micro, per_rank), 0, -1) if per_rank % n == 0)
+        changed = {f"train.{key}": new for key, new in sizes.items() if new and new != getattr(recipe.train, key)}
+        return recipe.model_copy(update={"train": recipe.train.model_copy(update=sizes)}), changed, str(error)
+    return recipe, {}, ""
 
 
 def _sizes(subject: Subject, settings: Mapping[str, Any]) -> Sizes:
@@ -143,7 +150,14 @@ def _sizes(subject: Subject, settings: Mapping[str, Any]) -> Sizes:
 
 
 def _rank(
-    recipe: Recipe, traced: Traced, sizes: Sizes, settings: Mapping[str, Any], *, world: int, on: str
+    recipe: Recipe,
+    traced: Traced,
+    sizes: Sizes,
+    settings: Mapping[str, Any],
+    changed: dict[str, int],
+    *,
+    world: int,
+    on: str,
 ) -> RankPlan:
     per_rank, parts = rank_batch(recipe, world)
     low, stage = recipe.train.precision == "bf16", zero_stage_taken(recipe.deepspeed, world)
@@ -155,6 +169,7 @@ def _rank(
         traffic=traffic(sizes, traced.sent, settings, stage=stage, world=world, parts=parts, low=low),
         flops=traced.flops,
         longest_text=traced.longest,
+        changed=changed,
     )
 
 
@@ -169,6 +184,7 @@ def _as_json(rank: RankPlan) -> dict[str, Any]:
             "moment": rank.memory.moment,
             "parts": rank.memory.parts,
             "moments": rank.memory.moments,
+            "of_moments": rank.memory.of_moments,
             "saving": rank.memory.saving,
         },
         "sent": {
@@ -179,6 +195,7 @@ def _as_json(rank: RankPlan) -> dict[str, Any]:
         },
         "flops": rank.flops,
         "longest_text": rank.longest_text,
+        "changed": rank.changed,
     }
 
 
@@ -186,7 +203,7 @@ def plan_recipe(recipe: Recipe, registry: Registry, *, devices: Sequence[int] = 
     """As :func:`make_plan`, opening the data and making the tokenizer itself.
 
     Raises:
-        VlcError: They cannot be opened or made, or the batch divides by none of ``devices``.
+        VlcError: They cannot be opened or made.
     """
     data = assemble.build_data(recipe, registry)
     tokenizer = assemble.build_tokenizer(recipe.model, registry, data.captions)

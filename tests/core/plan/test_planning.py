@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vlc_core.errors import RecipeError
-from vlc_core.plan.planning import plan_recipe
+from vlc_core.engine.settings import rank_batch
+from vlc_core.plan.planning import fitted, plan_recipe
 from vlc_core.plugins import plugins
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,19 +23,35 @@ def planned(loaded):
     return plan
 
 
-def test_each_number_of_devices_gets_a_plan_or_a_reason(planned):
-    plan = planned(devices=[1, 4, 5, 32], on="cpu")
-    assert [rank.devices for rank in plan.ranks] == [1, 4, 32]
-    assert [rank.batch_size for rank in plan.ranks] == [32, 8, 1]
+def test_each_number_of_devices_gets_a_plan_and_those_that_do_not_divide_a_reason(planned):
+    plan = planned(devices=[1, 4, 5, 32, 4], on="cpu")
+    assert [rank.devices for rank in plan.ranks] == [1, 4, 5, 32]
+    assert [rank.batch_size for rank in plan.ranks] == [32, 8, 6, 1]
+    assert [rank.changed for rank in plan.ranks] == [{}, {}, {"train.batch_size": 30}, {}]
     assert list(plan.refused) == [5]
     assert "take 30 or 35" in plan.refused[5]
     flops = [rank.flops for rank in plan.ranks]
     assert flops == sorted(flops, reverse=True)
 
 
-def test_no_plan_at_all_is_an_error_that_says_which_batch_fits(planned):
-    with pytest.raises(RecipeError, match="32, which 7 ranks do not divide"):
-        planned(devices=[7], on="cpu")
+@pytest.mark.parametrize(
+    ("batch", "micro", "world", "changed", "per_rank", "at_once"),
+    [
+        (32, None, 1024, {"train.batch_size": 1024}, 1, 1),
+        (32, None, 7, {"train.batch_size": 35}, 5, 5),
+        (32, 16, 4, {"train.micro_batch_size": 8}, 8, 8),
+        (30, 10, 4, {"train.batch_size": 32, "train.micro_batch_size": 8}, 8, 8),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_planned_with_the_nearest_that_does(
+    loaded, batch, micro, world, changed, per_rank, at_once
+):
+    recipe = loaded(f"train.batch_size={batch}", f"train.micro_batch_size={micro or 'null'}").recipe
+    fitting, found, reason = fitted(recipe, world)
+    assert found == changed
+    assert "divide" in reason
+    assert rank_batch(fitting, world) == (per_rank, per_rank // at_once)
+    assert recipe.train.batch_size == batch
 
 
 def test_micro_batches_follow_the_ranks(planned):
@@ -54,8 +70,13 @@ def test_a_rank_alone_is_planned_under_the_stage_that_it_takes(planned):
 def test_everything_is_told_to_programs(planned):
     told = json.loads(json.dumps(planned(devices=[2, 3], on="cpu").as_json()))
     assert set(told) == {"on", "zero_stage", "precision", "ranks", "refused", "untraceable"}
-    (rank,) = told["ranks"]
-    assert set(rank) == {"devices", "batch_size", "micro_batch_size", "memory", "sent", "flops", "longest_text"}
+    rank, other = told["ranks"]
+    keys = {"devices", "batch_size", "micro_batch_size", "memory", "sent", "flops", "longest_text", "changed"}
+    assert set(rank) == keys
+    assert (rank["changed"], other["changed"]) == ({}, {"train.batch_size": 33})
+    assert {name: sum(parts.values()) for name, parts in rank["memory"]["of_moments"].items()} == rank["memory"][
+        "moments"
+    ]
     assert sum(rank["memory"]["parts"].values()) == rank["memory"]["total"] == max(rank["memory"]["moments"].values())
     assert rank["sent"]["total"] == pytest.approx(sum(v for k, v in rank["sent"].items() if k != "total"), abs=2)
     assert told["refused"][0]["devices"] == 3
