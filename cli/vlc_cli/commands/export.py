@@ -59,8 +59,8 @@ def export(
         console.say_json({name: _as_json(exported) for name, exported in done.items()})
         return
     for name, exported in done.items():
-        auto = "AutoModel or AutoBackbone" if exported.backbone else "AutoModel"
-        console.say(f"{name} encoder written to {exported.folder} as {exported.model}, for {auto}.from_pretrained")
+        use = ", and as a backbone of detectors" if exported.backbone else ""
+        console.say(f"{name} encoder written to {exported.folder} as {exported.model}, for AutoModel{use}")
         console.say(console.dim(f"read back and compared: least cosine {exported.cosine:.6f}"))
 
 
