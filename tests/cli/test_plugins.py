@@ -134,6 +134,17 @@ def test_a_component_shows_every_option_with_type_default_range_and_text(capsys)
     assert " 16 " in next(line for line in lines if line.startswith("patch "))
 
 
+def test_an_encoder_shows_the_keys_that_the_recipe_reads_beside_its_options(capsys, listed):
+    assert run(["show-plugin", "vit"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("recipe's own key"))
+    told = [line.split()[0] for line in lines[start + 1 :] if line[:1].isalpha()]
+    assert told == ["use", "pretrained", "freeze", "layer_decay", "compile", "head"]
+    assert "torch.compile" in next(line for line in lines[start:] if line.startswith("compile "))
+    (component,) = listed("show-plugin", "vit")["components"]
+    assert [key["name"] for key in component["recipe_keys"]] == told
+
+
 def test_a_long_name_shows_the_same(capsys):
     run(["show-plugin", "vit"])
     short = capsys.readouterr().out

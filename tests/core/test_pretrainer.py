@@ -12,6 +12,7 @@ from torch import nn
 from vlc_core import accounting
 from vlc_core.errors import RankLost, VlcError
 from vlc_core.interfaces.objective import Needs, Term
+from vlc_core.model.depth import freeze
 from vlc_core.model.towers import Features
 from vlc_core.phases import Phase
 from vlc_core.pretrainer import Pretrainer
@@ -152,6 +153,17 @@ def test_frozen_parts_stay_out_of_it(small: ModuleType):
             assert parts[name] is None, name
         else:
             torch.testing.assert_close(parts[name], gradient, msg=name)
+
+
+@pytest.mark.parametrize(("what", "passes"), [(0, 6), ("encoder", 6), ("all", 3)])
+def test_a_locked_tower_is_encoded_once(small: ModuleType, what, passes: int):
+    made = small.model(["clip", "sigmoid"])
+    freeze(made.towers.image, what)
+    made.train()
+    shown: list[int] = []
+    made.towers.image.encoder.register_forward_hook(lambda *_: shown.append(1))
+    small.step_in_parts(made, small.batch(), 4)
+    assert len(shown) == passes
 
 
 def odd(small: ModuleType, terms, scope="batch") -> Pretrainer:

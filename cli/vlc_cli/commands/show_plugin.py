@@ -10,6 +10,9 @@ import typer
 from vlc_cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vlc_core.options import OptionInfo
     from vlc_core.plugins import Plugins, PluginStatus
     from vlc_core.registry import Entry
 
@@ -69,6 +72,8 @@ def _print_plugin(status: PluginStatus, found: Plugins) -> None:
 
 def _print_component(entry: Entry) -> None:
     from vlc_cli import console
+    from vlc_core.options import describe
+    from vlc_core.recipe.beside import keys_beside_options
 
     head = f"{entry.kind.replace('_', ' ')} {entry.long_name}"
     console.say(console.bold(head))
@@ -82,22 +87,22 @@ def _print_component(entry: Entry) -> None:
     elif entry.kind == "recipe":
         console.say(loaded.read_text(encoding="utf-8"))
     else:
-        _print_options(loaded)
+        _print_options("option", describe(loaded))
+        _print_options("recipe's own key", keys_beside_options(entry.kind))
 
 
-def _print_options(component: type) -> None:
+def _print_options(head: str, described: Sequence[OptionInfo]) -> None:
     from vlc_cli import console
-    from vlc_core.options import describe
 
-    described = describe(component)
-    if not described:
+    if not described and head == "option":
         console.say("It has no options.\n")
+    if not described:
         return
     rows = [
         (o.name, o.type, "required" if o.required else _as_yaml(o.default), o.description.replace("``", "`"))
         for o in described
     ]
-    console.say(console.table(("option", "type", "default", "what it is"), rows))
+    console.say(console.table((head, "type", "default", "what it is"), rows))
 
 
 def _as_yaml(value: Any) -> str:
@@ -134,8 +139,10 @@ def _component_json(entry: Entry) -> dict[str, Any]:
     if entry.kind == "recipe":
         return {**shown, "path": str(loaded)}
     from vlc_core.options import options_model
+    from vlc_core.recipe.beside import keys_beside_options
 
-    return {**shown, "options": options_model(loaded).model_json_schema()}
+    keys = [{"name": key.name, "type": key.type, "what": key.description} for key in keys_beside_options(entry.kind)]
+    return {**shown, "options": options_model(loaded).model_json_schema(), "recipe_keys": keys}
 
 
 def _offered(status: PluginStatus, found: Plugins) -> list[Entry]:
