@@ -97,10 +97,61 @@ def test_customary_special_tokens_are_found_and_options_win(tmp_path: Path) -> N
         read(path, end="halt")
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "x.txt.gz", "folder"])
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A list of merges as long as the released one, which is longer than what is used of it."""
+    single = clip.byte_characters()
+    pairs = [f"{a} {b}" for a in single for b in single][: 262_144 // 4]
+    path = tmp_path_factory.mktemp("clip") / "bpe_simple_vocab_16e6.txt.gz"
+    path.write_bytes(gzip.compress("\n".join(['"bpe_simple_vocab_16e6.txt#version: 0.2', *pairs, ""]).encode(), 1))
+    return path
+
+
+def test_a_list_as_long_as_the_released_one_gives_clips_49408_pieces(released: Path) -> None:
+    vocabulary = read(released).vocabulary
+    assert vocabulary == (49_408, 49_407, 49_406, 49_407, None, None)
+
+
+def test_all_forms_of_the_49408_pieces_are_one(released: Path, tmp_path: Path) -> None:
+    plain, library, folder = tmp_path / "bpe.txt", tmp_path / "tokenizer.json", tmp_path / "folder"
+    plain.write_bytes(gzip.decompress(released.read_bytes()))
+    made = read(released)
+    library.write_text(made.to_json())
+    folder.mkdir()
+    model = json.loads(made.to_json())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"])]))
+    for path in (plain, library, folder):
+        found = read(path)
+        assert found.vocabulary == made.vocabulary
+        assert found.encode(TEXTS, 30).ids.tolist() == made.encode(TEXTS, 30).ids.tolist()
+
+
+def test_an_end_token_that_is_not_found_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models
+
+    path = tmp_path / "odd.json"
+    Backend(models.WordLevel({"dog": 0, "halt": 1, "<unk>": 2}, unk_token="<unk>")).save(str(path))
+    assert read(path).vocabulary.end is None
+    assert "has no end token" in caplog.text
+    assert "odd.json" in caplog.text
+    caplog.clear()
+    assert read(path, end="halt").vocabulary.end == 1
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "x.txt.gz", "x.txt", "folder"])
 def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         read(tmp_path / name)
+
+
+def test_plain_merges_that_are_none_are_refused(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", b"one two three\nfour five six\n"):
+        (tmp_path / "merges.txt").write_bytes(content)
+        with pytest.raises(DataError, match=r"merges\.txt"):
+            read(tmp_path / "merges.txt")
 
 
 @pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"#version\na b c\n"), gzip.compress(b"#version\n")])

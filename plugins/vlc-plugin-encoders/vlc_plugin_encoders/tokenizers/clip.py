@@ -25,13 +25,14 @@ WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def from_released(path: Path) -> tokenizers.Tokenizer:
-    """The tokenizer of ``bpe_simple_vocab_16e6.txt.gz``.
+    """The tokenizer of ``bpe_simple_vocab_16e6.txt.gz``, packed or not.
 
     Raises:
         DataError: The file is missing or is not such a list of merges.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             content = lines.read().split("\n")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, ClassVar, final
@@ -14,6 +15,8 @@ from vlc_core.interfaces.tokenizer import TokenizerSource
 from vlc_core.options import PathLike
 from vlc_core.tokenizer import BACKEND_FILE, VOCABULARY_FILE, Tokenizer, read_backend
 from vlc_plugin_encoders.tokenizers import clip
+
+log = logging.getLogger("vlc")
 
 # What the special tokens are called in the tokenizers that people have, the most telling names first.
 CUSTOMARY = {
@@ -31,7 +34,7 @@ class FileTokenizer(TokenizerSource):
 
     ``path`` is one of: a folder that holds the tokenizer of a run; a ``tokenizer.json`` of the tokenizers
     library or a folder with one; CLIP's ``vocab.json`` and ``merges.txt``, by their folder; its
-    ``bpe_simple_vocab_16e6.txt.gz``.
+    ``bpe_simple_vocab_16e6.txt.gz``, packed or not.
     """
 
     learns: ClassVar[bool] = False
@@ -68,14 +71,21 @@ class FileTokenizer(TokenizerSource):
         path = self.path
         if (path / VOCABULARY_FILE).is_file():
             return Tokenizer.load(path)
-        if path.name.endswith(".gz"):
+        if path.suffix in (".gz", ".txt"):
             return self._wrap(clip.from_released(path))
         if path.is_dir() and not (path / BACKEND_FILE).is_file() and (path / "merges.txt").is_file():
             return self._wrap(clip.from_folder(path))
         return self._wrap(read_backend(path / BACKEND_FILE if path.is_dir() else path))
 
     def _wrap(self, backend: tokenizers.Tokenizer) -> Tokenizer:
-        return wrap(backend, {role: self._find(backend, role) for role in self.names})
+        found = {role: self._find(backend, role) for role in self.names}
+        if found["end"] is None:
+            log.warning(
+                "the tokenizer %s has no end token under a customary name, so texts end in their last word: name it, "
+                "as in end: </s>, if there is one",
+                self.path,
+            )
+        return wrap(backend, found)
 
     def _find(self, backend: tokenizers.Tokenizer, role: str) -> int | None:
         name = self.names[role]
