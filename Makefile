@@ -10,13 +10,14 @@ WORKERS ?= 4
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check wheels clean
+.PHONY: help install demo test check wheels clean results-unicl
 
 help:
 	@echo "make demo    train on real images, then measure the model on images it has not seen"
 	@echo "make test    run all tests"
 	@echo "make check   lint, format and type checks"
 	@echo "make wheels  build every distribution into dist/"
+	@echo "make results-unicl  UniCL's comparisons in small, into docs/results.md: two hours of two cores, resumed where stopped"
 	@echo "make clean   remove what these commands have made"
 
 install: $(VENV)/installed
@@ -40,6 +41,9 @@ wheels: $(BIN)/python
 		$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$source || exit 1; \
 	done
 	@ls dist
+
+results-unicl: $(VENV)/installed
+	$(BIN)/python -m benchmarks.results unicl
 
 clean:
 	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache
