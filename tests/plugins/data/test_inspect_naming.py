@@ -57,6 +57,23 @@ def test_tars_by_name_range_or_folder(tmp_path: Path) -> None:
     assert sources(tmp_path)[0].use.options == {"path": f"{tmp_path}/*.tar"}
 
 
+def test_annotations_in_the_formats_of_coco_and_karpathy(tmp_path: Path) -> None:
+    coco = {"info": {}, "images": [{"file_name": "1.jpg", "id": 1}], "annotations": [{"image_id": 1, "caption": "x"}]}
+    karpathy = {"images": [{"filename": "1.jpg", "split": "train", "sentences": [{"raw": "x"}]}], "dataset": "coco"}
+    for name, content in {"coco": coco, "karpathy": karpathy}.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(content))
+        assert block(path, "images=here") == f"{{use: {name}, path: {path}, images: here}}"
+    path = tmp_path / "lines.json"
+    path.write_text('{"image": "1.jpg", "caption": "x"}\n')
+    assert block(path) == f"{{use: manifest, path: {path}, text: caption}}"
+
+
+def test_a_folder_that_hugging_faces_library_saved(tmp_path: Path) -> None:
+    (tmp_path / "state.json").touch()
+    assert block(tmp_path, "text=caption") == f"{{use: huggingface, path: {tmp_path}, text: caption}}"
+
+
 @pytest.mark.parametrize(
     ("header", "options"),
     [

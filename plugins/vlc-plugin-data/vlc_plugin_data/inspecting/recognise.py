@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from itertools import islice
 from typing import IO, Any, cast
@@ -17,12 +18,16 @@ from vlc_plugin_data.stores import open_store
 from vlc_plugin_data.tables import SUFFIXES as TABLES
 from vlc_plugin_data.tables import without_compression
 
+_IMAGES = re.compile(r'"images"\s*:\s*\[\s*\{')
+
 TARS = (".tar", ".tar.gz", ".tgz")
 
 # What people call these columns, the most telling names first.
 IMAGE = ("image", "file", "filepath", "file_path", "filename", "file_name", "image_path", "image_file", "path", "img")
 TEXT = ("captions", "caption", "texts", "text", "sentences", "sentence", "title", "description")
 LABEL = ("label", "class", "class_name", "classname", "category")
+
+_SAVED = {"state.json", "dataset_dict.json"}  # what ``save_to_disk`` writes
 
 _HEAD = 1 << 18
 _PEEK = 100
@@ -33,6 +38,8 @@ def recognise(path: str) -> dict[str, Any] | None:
     name = path.partition("::")[0].lower()
     if name.endswith(TARS):
         return {"use": "webdataset", "path": path}
+    if name.endswith(".json") and (kind := _annotations(path)):
+        return {"use": kind, "path": path}
     if without_compression(name).endswith(tuple(TABLES)):
         return {"use": "manifest", "path": path} | _columns(path)
     if not _is_folder(path):
@@ -41,11 +48,14 @@ def recognise(path: str) -> dict[str, Any] | None:
 
 
 def _folder(path: str) -> dict[str, Any]:
-    """Tars where the folder holds any, else class folders."""
+    """Tars where the folder holds any; what Hugging Face's library saved; else class folders."""
     file_system, base = open_store(path)
-    names = [entry["name"] for entry in file_system.ls(base, detail=True) if entry["type"] == "file"]
+    entries = file_system.ls(base, detail=True)
+    names = [str(entry["name"]).rpartition("/")[2] for entry in entries if entry["type"] == "file"]
     if any(name.lower().endswith(".tar") for name in names):
         return {"use": "webdataset", "path": f"{path}/*.tar"}
+    if _SAVED.intersection(names):
+        return {"use": "huggingface", "path": path}
     return {"use": "folder", "path": path}
 
 
@@ -64,6 +74,18 @@ def _is_folder(path: str) -> bool:
         return bool(file_system.isdir(base))
     except (DataError, OSError):
         return False
+
+
+def _annotations(path: str) -> str:
+    """Whether a JSON file is Karpathy's, with sentences in its images, or COCO's, with captions beside them."""
+    try:
+        with fsspec.open(path, "rb") as file:
+            head = "".join(_head(cast("IO[bytes]", file)))
+    except (OSError, ImportError, ValueError):
+        return ""
+    if not _IMAGES.search(head):
+        return ""
+    return "karpathy" if '"sentences"' in head else "coco" if '"file_name"' in head else ""
 
 
 def _columns(path: str) -> dict[str, Any]:
