@@ -108,7 +108,7 @@ def epochs(samples: int, epoch_samples: int) -> str:
 
 
 def conclusion(run: Run, outcome: Outcome) -> str:
-    """How the run ended and what it reached, as a table."""
+    """How the run ended and what it reached, as a table; and how many samples had to be replaced."""
     head = f"{outcome.status} after {outcome.steps:,} steps, {console.duration(outcome.seconds)}"
     if outcome.status != "finished":
         head += f" · {outcome.reason}"
@@ -116,7 +116,14 @@ def conclusion(run: Run, outcome: Outcome) -> str:
     for name, evaluation in outcome.evaluations.items():
         measured = console.without_counts(evaluation.metrics)
         rows += [(f"{name} {metric}", shown) for metric, shown in console.metric_rows(measured)]
-    return "\n" + console.table(("result", "value"), rows, title=head, right=("value",))
+    table = "\n" + console.table(("result", "value"), rows, title=head, right=("value",))
+    return f"{table}\n{replaced(run, outcome.skipped)}" if outcome.skipped else table
+
+
+def replaced(run: Run, skipped: int) -> str:
+    """How many samples could not be used, and where they are listed."""
+    many = "1 sample" if skipped == 1 else f"{skipped:,} samples"
+    return f"{many} could not be used and had others drawn in place: see {shown(run.folder / 'skipped.jsonl')}"
 
 
 def next_commands(run: Run, outcome: Outcome) -> str:

@@ -71,6 +71,14 @@ def test_the_start_says_parameters_samples_epochs_and_ranks(run, capsys):
     assert "2 ranks in fp32" in told
 
 
+@pytest.mark.parametrize(("skipped", "told"), [(1, "1 sample could"), (1234, "1,234 samples could")])
+def test_the_end_says_how_many_samples_were_replaced_and_where_they_are_listed(run, skipped, told, capsys):
+    watch(run, [100], outcome(run, skipped=skipped))
+    assert f"{told} not be used and had others drawn in place: see runs/tiny/skipped.jsonl\n" in capsys.readouterr().out
+    watch(run, [100], outcome(run))
+    assert "could not be used" not in capsys.readouterr().out
+
+
 def test_a_resumed_run_counts_what_is_left(run, capsys):
     run.first_step = 60
     progress.TrainingProgress().vlc_run_start(run=run)
