@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vlc_core.plan.planning import Plan as Takes
     from vlc_core.plugins import Plugins
     from vlc_core.recipe import LoadedRecipe
+    from vlc_core.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Plan:
         sources: Samples by source.
         classes: How many classes the sources have together.
         vocabulary: How many ids the tokenizer has.
+        special: What its special tokens are called, by what they are for; None where it has none.
         steps: Optimizer steps.
         samples: Samples over all steps.
         epoch_samples: Samples in an epoch.
@@ -48,6 +50,7 @@ class Plan:
     sources: dict[str, int]
     classes: int
     vocabulary: int
+    special: dict[str, str | None]
     steps: int
     samples: int
     epoch_samples: int
@@ -134,6 +137,7 @@ def plan_of(
         sources={source.name: len(source.dataset) for source in data.sources},
         classes=len(data.classes),
         vocabulary=tokenizer.vocabulary.size,
+        special=special_tokens(tokenizer),
         steps=steps,
         samples=samples,
         epoch_samples=epoch,
@@ -142,6 +146,18 @@ def plan_of(
         evaluators=tuple(evaluators),
         takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
     )
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, str | None]:
+    """What the special tokens are called, by what they are for; None where there is none."""
+    _, *ids = tokenizer.vocabulary._asdict().items()
+    return {role: None if number is None else tokenizer.token(number) or str(number) for role, number in ids}
+
+
+def _special(tokens: dict[str, str | None]) -> str:
+    lacking = [role for role, token in tokens.items() if token is None]
+    there = [f"{role} {token}" for role, token in tokens.items() if token is not None]
+    return ", ".join(there) + (f"; no {' or '.join(lacking)} token" if lacking else "")
 
 
 def described(plan: Plan) -> str:
@@ -159,7 +175,8 @@ def described(plan: Plan) -> str:
         "recipe": f"{plan.name} is complete and sound",
         "parameters": parts(plan.parameters),
         "frozen": parts({part: size for part, size in frozen.items() if size}) if any(frozen.values()) else "none",
-        "data": f"{sources} samples{classes}, {plan.vocabulary:,} token ids",
+        "data": f"{sources} samples{classes}",
+        "tokenizer": f"{plan.vocabulary:,} ids; {_special(plan.special)}",
         "batches": ", ".join(f"{x.share:.3g} {x.source}: {x.epochs:.3g} epochs" for x in plan.exposures),
         "training": f"{plan.steps:,} steps, {console.count(plan.samples)} samples, "
         + epochs(plan.samples, plan.epoch_samples),
