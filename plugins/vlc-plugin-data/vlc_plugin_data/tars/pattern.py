@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 from vlc_core import DataError
 from vlc_plugin_data.retries import patiently
@@ -40,7 +41,8 @@ def expand(pattern: str) -> list[str]:
     """
     names = [pattern]
     while any("{" in name for name in names):
-        names = [longer for name in names for longer in _first_brace(name, pattern)]
+        longer = chain.from_iterable(_first_brace(name, pattern) for name in names)
+        names = list(islice(longer, MOST + 1))
         if len(names) > MOST:
             raise DataError(_too_many(pattern))
     return names
