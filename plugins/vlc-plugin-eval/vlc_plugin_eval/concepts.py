@@ -12,14 +12,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlc_core.errors import RecipeError
+from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.nearest import did_you_mean
 from vlc_core.options import Component, PathLike
 from vlc_plugin_eval.against import load_against, name_of
 from vlc_plugin_eval.features import unit_rows
-from vlc_plugin_eval.labelled import labelled
+from vlc_plugin_eval.labelled import Labelled, labelled
 from vlc_plugin_eval.templates import templates_of
 from vlc_plugin_eval.vocabulary import distinct, fold, read_vocabulary
 from vlc_plugin_eval.zero_shot import class_embeddings
@@ -49,7 +49,7 @@ class ConceptRetrieval(Evaluator):
     In ``space: text`` a concept is the mean of its prompts' unit embeddings, of unit length again; a query may be any
     text. In ``space: image`` it is the mean of the unit embeddings of its class's images, of unit length again; a
     query must be a class of ``data``. All queries are taken out of the vocabulary first, whatever their case. Of
-    equal cosines the concept that comes first in the vocabulary is nearer.
+    equal cosines the concept that comes first in the vocabulary is nearer. Classes without an image are left out.
 
     Metrics: ``mean_cosine``, of the nearest concept, over the queries; ``queries`` and ``vocabulary``, without the
     queries. With ``against``: ``against_mean_cosine``, and ``overlap@K``, the share of the K nearest that both models
@@ -87,6 +87,10 @@ class ConceptRetrieval(Evaluator):
     def evaluate(self, model: Inference) -> Evaluation:
         queries = list(distinct(self.queries).values())
         candidates = self._candidates(queries)
+        without: list[str] = []
+        if self.space == "image":
+            self._check_classes([*queries, *candidates])
+            candidates, without = self._with_images(model, queries, candidates)
         found = self._look(model, queries, candidates)
         other = None
         if self.against is not None:
@@ -106,6 +110,7 @@ class ConceptRetrieval(Evaluator):
                 "space": self.space,
                 "prompts": list(self.templates) if self.space == "text" else [],
                 "against": self.against,
+                "without_images": without,
             },
         )
 
@@ -114,8 +119,6 @@ class ConceptRetrieval(Evaluator):
         concepts = self._concepts()
         asked = {fold(query) for query in queries}
         candidates = [concept for key, concept in concepts.items() if key not in asked]
-        if self.space == "image":
-            self._check_classes([*queries, *candidates])
         if not candidates:
             raise RecipeError(
                 f"concept-retrieval has nothing to find: the vocabulary has {len(concepts)} concepts, and all of them "
@@ -160,20 +163,29 @@ class ConceptRetrieval(Evaluator):
         names = [[candidates[column] for column in row] for row in ordered.indices[:, :top].tolist()]
         return Nearest(names, ordered.values[:, :top])
 
-    def _image_means(self, model: Inference, concepts: Sequence[str]) -> Tensor:
+    def _with_images(
+        self, model: Inference, queries: Sequence[str], candidates: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
+        """The candidates that have an image, and the others."""
+        images = self._images(model)
+        shown = {fold(images.classes[label]) for label in images.y.unique().tolist()}
+        lost = [query for query in queries if fold(query) not in shown]
+        kept = [name for name in candidates if fold(name) in shown]
+        if lost or not kept:
+            what = f"the class {lost[0]!r}" if lost else "every class but the queries'"
+            raise DataError(f"concept-retrieval: {what} is without an image in `data`: add images, or ask for others")
+        return kept, [name for name in candidates if fold(name) not in shown]
+
+    def _images(self, model: Inference) -> Labelled:
         if self.data is None:
             raise RecipeError("concept-retrieval: `space: image` needs `data`")
-        images = labelled(model, self.data, "embed", what="concept-retrieval (data)")
+        return labelled(model, self.data, "embed", what="concept-retrieval (data)")
+
+    def _image_means(self, model: Inference, concepts: Sequence[str]) -> Tensor:
+        images = self._images(model)
         means_CD = class_means(unit_rows(images.x, what="image"), images.y, len(images.classes))
         number = {fold(name): row for row, name in reversed(list(enumerate(images.classes)))}
-        rows = [number[fold(concept)] for concept in concepts]
-        without = [concept for concept, row in zip(concepts, rows, strict=True) if not means_CD[row].any()]
-        if without:
-            raise RecipeError(
-                f"concept-retrieval: the class {without[0]!r} has no image in `data` (of {len(without)} such classes): "
-                "name the others as `vocabulary`, or add images"
-            )
-        return means_CD[rows]
+        return means_CD[[number[fold(concept)] for concept in concepts]]
 
     def _table(self, queries: Sequence[str], found: Nearest, other: Nearest | None) -> Table:
         columns: tuple[str, ...] = ("query", "rank", "concept", "cosine")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -100,5 +101,6 @@ def _write(file: Path, images: ImageSet) -> None:
         beside.write_bytes(save(tensors))
         beside.replace(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, there is nothing to remove either
+            beside.unlink(missing_ok=True)
         _log.warning("%s cannot be written (%s): its features are made again next time", file, error.strerror or error)
