@@ -15,6 +15,9 @@ from PIL import Image
 from typer.main import get_command
 
 from vlc_cli.main import application, run
+from vlc_core import options
+from vlc_core.options.use import Use
+from vlc_core.plugins import plugins
 
 PINNED = {
     "inspect": [
@@ -215,3 +218,33 @@ def test_real_drawings_with_captions_and_classes(shared_data: Path, told: Callab
         name: sum(row["group"] == name for row in rows) for name in {row["group"] for row in rows}
     }
     assert found["formats"] == {"PNG": 500}
+
+
+def test_tokens_are_counted_by_the_tokenizer_of_a_run(
+    pairs: Path, tmp_path: Path, told: Callable[..., tuple[int, str, str]]
+) -> None:
+    spec = Use.model_validate({"use": "word"})
+    trained = options.build(plugins().registry, "tokenizer", spec).make(lambda: ["a dog runs"])
+    trained.save(tmp_path / "run" / "model")
+    expected = trained.encode(["a dog"], 100).mask.sum().item()
+    for home in (tmp_path / "run", tmp_path / "run" / "model"):
+        found = inspect_json(told, pairs, "--limit", 2, "--tokenizer", home)
+        assert found["measures"]["caption tokens"]["spread"]["maximum"] == expected
+
+
+def test_what_the_page_on_these_commands_does_in_python_works(pairs: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data-commands.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    spec = Use.model_validate({"use": "manifest", "path": str(pairs), "image": "file", "text": "caption"})
+    names: dict[str, Any] = {"dataset": options.build(plugins().registry, "dataset", spec)}
+    exec(code, names)
+    assert (names["report"].sound, len(names["report"].broken)) == (5, 3)
+
+
+def test_interrupted_by_the_keyboard(pairs: Path, told: Callable[..., tuple[int, str, str]], monkeypatch: Any) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vlc_plugin_data.inspecting.inspection.report_on", interrupted)
+    monkeypatch.setattr("vlc_plugin_data.inspecting.inspection.track", interrupted)
+    assert told("inspect", pairs) == (130, "", "")
