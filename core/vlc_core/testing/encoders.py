@@ -5,7 +5,7 @@
     def test_my_encoder() -> None:
         check_image_encoder(MyEncoder(size=32, width=16))
 
-Make the encoder small: each check runs it about twenty times. A broken rule raises AssertionError saying
+Make the encoder small: each check runs it about thirty times. A broken rule raises AssertionError saying
 which.
 
 Shapes: N items, L tokens, W width.
@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vlc_core.interfaces.encoder import Encoded, Encoder, ImageEncoder, TextEncoder, Vocabulary
+from vlc_core.testing.layers import check_layers
 
 Inputs = tuple[Tensor, ...]
 ITEMS = 3
@@ -34,10 +35,10 @@ def check_image_encoder(encoder: ImageEncoder) -> None:
     Raises:
         AssertionError: It breaks a rule; the message says which.
     """
-    pixels = torch.randn(ITEMS, *encoder.input_shape, generator=_generator())
+    pixels = torch.randn(ITEMS, *encoder.input_shape, generator=seeded())
     assert len(encoder.mean) == len(encoder.std) == 3, "mean and std hold one number for each of three channels"
     assert all(std > 0 for std in encoder.std), "std must be above zero: pixels are divided by it"
-    _check_any(encoder, (pixels,))
+    check_any(encoder, (pixels,))
 
 
 def check_text_encoder(encoder: TextEncoder, vocabulary: Vocabulary) -> None:
@@ -48,7 +49,7 @@ def check_text_encoder(encoder: TextEncoder, vocabulary: Vocabulary) -> None:
     """
     longest = min(encoder.context, 7)
     tokens, mask = texts(vocabulary, [longest, max(1, longest - 2), 1])
-    _check_any(encoder, (tokens, mask))
+    check_any(encoder, (tokens, mask))
     _check_padding(encoder, tokens, mask)
     _check_empty_text(encoder, tokens, mask)
     _check_context(encoder, vocabulary)
@@ -58,7 +59,7 @@ def texts(vocabulary: Vocabulary, lengths: list[int], *, seed: int = 0) -> tuple
     """Random token ids with start, end and padding where they belong; (N, L) int64 and (N, L) bool."""
     special = {number for number in vocabulary[1:] if number is not None}
     plain = torch.tensor([number for number in range(vocabulary.size) if number not in special] or [0])
-    generator = _generator(seed)
+    generator = seeded(seed)
     tokens = torch.full((len(lengths), max(lengths)), vocabulary.pad)
     for row, length in enumerate(lengths):
         tokens[row, :length] = plain[torch.randint(len(plain), (length,), generator=generator)]
@@ -70,7 +71,8 @@ def texts(vocabulary: Vocabulary, lengths: list[int], *, seed: int = 0) -> tuple
     return tokens, mask
 
 
-def _check_any(encoder: Encoder, inputs: Inputs) -> None:
+def check_any(encoder: Encoder, inputs: Inputs) -> None:
+    """Checks what encoders of every kind must hold to, with ``inputs`` for ``forward`` of ``ITEMS`` items."""
     encoder = copy.deepcopy(encoder).train()
     for _ in range(10):  # until batch statistics, where there are any, are those of the inputs
         _encode(encoder, inputs)
@@ -81,6 +83,7 @@ def _check_any(encoder: Encoder, inputs: Inputs) -> None:
     _check_without_tokens(encoder, inputs)
     _check_gradients(encoder, inputs)
     _check_frozen(encoder, inputs)
+    check_layers(_shaken(encoder), inputs)
     _check_saving(encoder, inputs)
     _check_autocast(encoder, inputs)
 
@@ -115,7 +118,7 @@ def _check_items_apart(encoder: Encoder, inputs: Inputs) -> None:
     together = _encode(encoder, inputs).summary
     for item in range(inputs[0].shape[0]):
         alone = _encode(encoder, tuple(x[item : item + 1] for x in inputs)).summary
-        _assert_close(alone[0], together[item], "an item's summary depends on the others of its batch")
+        assert_close(alone[0], together[item], "an item's summary depends on the others of its batch")
 
 
 def _check_without_tokens(encoder: Encoder, inputs: Inputs) -> None:
@@ -123,7 +126,7 @@ def _check_without_tokens(encoder: Encoder, inputs: Inputs) -> None:
     without = copy.deepcopy(encoder)
     without.returns_tokens = False
     summary = _encode(without, inputs).summary
-    _assert_close(summary, with_tokens.summary, "the summary changes when returns_tokens is False")
+    assert_close(summary, with_tokens.summary, "the summary changes when returns_tokens is False")
 
 
 @torch.enable_grad()
@@ -134,7 +137,7 @@ def _check_gradients(encoder: Encoder, inputs: Inputs) -> None:
         summary = probe(*inputs).summary
         if not any(parameter.requires_grad for parameter in probe.parameters()):
             continue  # nothing to train, as in an encoder of precomputed vectors
-        weights = torch.randn(summary.shape, generator=_generator())
+        weights = torch.randn(summary.shape, generator=seeded())
         (summary * weights).sum().backward()
         for name, parameter in probe.named_parameters():
             if not parameter.requires_grad:
@@ -177,7 +180,7 @@ def _check_padding(encoder: TextEncoder, tokens: Tensor, mask: Tensor) -> None:
         for change in (_other_padding, _more_padding):
             changed_tokens, changed_mask = change(tokens, mask, encoder.context)
             padded = _encode(encoder, (changed_tokens, changed_mask))
-            _assert_close(padded.summary, plain.summary, "padding changes the summary")
+            assert_close(padded.summary, plain.summary, "padding changes the summary")
             _check_padded_tokens(plain, padded, mask)
 
 
@@ -187,7 +190,7 @@ def _check_padded_tokens(plain: Encoded, padded: Encoded, mask: Tensor) -> None:
     assert padded.tokens.isfinite().all(), "tokens hold a number that is not finite at padding"
     if plain.tokens.shape[1] == mask.shape[1]:
         real = padded.tokens[:, : mask.shape[1]][mask]
-        _assert_close(real, plain.tokens[mask], "padding changes the tokens")
+        assert_close(real, plain.tokens[mask], "padding changes the tokens")
 
 
 def _other_padding(tokens: Tensor, mask: Tensor, context: int) -> tuple[Tensor, Tensor]:
@@ -230,17 +233,17 @@ def _encode(encoder: Encoder, inputs: Inputs) -> Encoded:
 def _shaken(encoder: Encoder) -> Encoder:
     """A copy with noise on every parameter, so that what starts at zero lets gradients through."""
     other = copy.deepcopy(encoder)
-    generator = _generator(1)
+    generator = seeded(1)
     for parameter in other.parameters():
         parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
     return other
 
 
-def _assert_close(actual: Tensor, expected: Tensor, problem: str) -> None:
+def assert_close(actual: Tensor, expected: Tensor, problem: str) -> None:
     size = expected.abs().max().clamp(min=1e-3)
     difference = ((actual - expected).abs().max() / size).item()
     assert difference < 1e-4, f"{problem}: {difference:.1e} of its largest value"
 
 
-def _generator(seed: int = 0) -> torch.Generator:
+def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)

@@ -110,6 +110,30 @@ class Short(Words):
         return Encoded(out.summary / (0.0 if tokens.shape[1] == 20 else 1.0))
 
 
+class OutOfOrder(Pixels):
+    """Says that its last layer comes before the one in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.middle, self.last = nn.Linear(5, 5), nn.Linear(5, 5)
+
+    def forward(self, pixels: Tensor) -> Encoded:
+        return Encoded(self.last(self.middle(super().forward(pixels).summary).tanh()))
+
+    def layer_names(self) -> list[list[str]]:
+        return [["layer"], ["last"], ["middle"]]
+
+
+class NamesTwice(OutOfOrder):
+    def layer_names(self) -> list[list[str]]:
+        return [["layer"], ["middle", "middle"], ["last"]]
+
+
+def test_names_of_layers_are_looked_at() -> None:
+    with pytest.raises(ValueError, match="names 'middle' twice"):
+        check_image_encoder(NamesTwice())
+
+
 def test_right_encoders_pass() -> None:
     check_image_encoder(Pixels())
     check_text_encoder(Words(), VOCABULARY)
@@ -126,6 +150,7 @@ def test_right_encoders_pass() -> None:
         (Forgetful, "saved and loaded give another"),
         (Fickle, "changes when returns_tokens is False"),
         (Constant, "the same summary"),
+        (OutOfOrder, "layer_names puts Linear before a layer that it comes after"),
     ],
 )
 def test_a_wrong_image_encoder_is_caught(make: Callable[[], ImageEncoder], said: str) -> None:

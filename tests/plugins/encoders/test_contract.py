@@ -12,6 +12,7 @@ from vlc_core.options.building import RESERVED
 from vlc_core.options.signatures import read_options
 from vlc_core.plugins import load_plugins
 from vlc_core.testing.encoders import check_image_encoder, check_text_encoder
+from vlc_core.testing.fusion import check_fusion_encoder
 
 VOCABULARY = Vocabulary(40, pad=0, start=1, end=2, mask=3, unknown=4)
 
@@ -81,6 +82,15 @@ TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+FUSION_FORMS: dict[str, list[dict[str, Any]]] = {
+    "cross-attention": [
+        {"depth": 2, "heads": 2},
+        {"depth": 1, "heads": 4, "dropout": 0.1, "mlp_ratio": 2.0},
+        {"depth": 2, "heads": 2, "recompute": True},
+    ],
+}
+
+
 def registered(kind: str) -> list[str]:
     return [entry.name for entry in load_plugins().registry.entries(kind) if entry.plugin == "encoders"]
 
@@ -115,6 +125,12 @@ def test_text_encoder(name: str, options: dict[str, Any]) -> None:
     skip_without(name)
     encoder = load_plugins().registry.find("text_encoder", f"encoders/{name}").load()
     check_text_encoder(encoder(VOCABULARY, **options), VOCABULARY)
+
+
+@pytest.mark.parametrize(("name", "options"), cases("fusion_encoder", FUSION_FORMS))
+def test_fusion_encoder(name: str, options: dict[str, Any]) -> None:
+    encoder = load_plugins().registry.find("fusion_encoder", f"encoders/{name}").load()
+    check_fusion_encoder(encoder(16, 12, **options), 16, 12)
 
 
 @pytest.mark.parametrize("kind", ["image_encoder", "text_encoder", "fusion_encoder"])
