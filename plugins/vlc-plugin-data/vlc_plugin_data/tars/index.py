@@ -91,7 +91,8 @@ def make_index(url: str, size: int, tag: str) -> tuple[pa.Table, Facts]:
         _refuse_compressed(read(0, min(size, 8)), url)
         walked = walk(read, size)
         if walked.broken_at == 0:
-            raise DataError(f"the shard {url} is {'empty' if size == 0 else 'no tar'}: write it anew, or leave it out")
+            what = "empty" if size == 0 else "no tar, or cut within its first file"
+            raise DataError(f"the shard {url} is {what}: write it anew, or leave it out")
         found = sort_members(walked, lambda member: read(member.start, member.size))
     return _table(found.samples), _facts(found, size, tag, walked.broken_at)
 
