@@ -77,7 +77,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def ours(place: Path) -> Step:
-    """The loader's next batch, normalised as the image encoder does it."""
+    """The loader's next batch, normalised as the image encoder does it, in memory that is kept as a device keeps it."""
     data = WebDataset(path=str(place / "*.tar"))
     make = BatchMaker(
         sources=[TrainingSource("data", data)],
@@ -88,7 +88,8 @@ def ours(place: Path) -> Step:
         size=SIZE,
     )
     loader = iter(Loader(make=make, batch_size=BATCH, steps=10**9))
-    return lambda: next(loader).pixels[0].float().mul_(GAIN).sub_(OFFSET)
+    normalised = torch.empty(BATCH, 3, SIZE, SIZE)
+    return lambda: normalised.copy_(next(loader).pixels[0]).mul_(GAIN).sub_(OFFSET)
 
 
 def peer(place: Path) -> Step:

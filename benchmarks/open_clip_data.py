@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from open_clip_shim import part
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 
 Transform = Callable[[Image.Image], Tensor]
@@ -47,6 +48,36 @@ def training_transform(size: int) -> Transform:
     torchvision_transforms()
     transform: Transform = part("transform").image_transform(size, is_train=True)
     return transform
+
+
+@cache
+def from_tar(size: int) -> Callable[[bytes], Tensor]:
+    """The same transform on what open_clip's pipeline for tars decodes."""
+    decode = importlib.import_module("webdataset.autodecode").ImageHandler("pilrgb")
+    transform = training_transform(size)
+    return lambda file: transform(decode(".jpg", file))
+
+
+@cache
+def strong_transform(size: int) -> Transform:
+    """The published augmentation of TCL but for RandAugment, out of torchvision's parts."""
+    parts = torchvision_transforms()
+    transform: Transform = parts.Compose(
+        [
+            parts.RandomResizedCrop(size, scale=(0.2, 1.0), interpolation=parts.InterpolationMode.BICUBIC),
+            parts.RandomApply([parts.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            parts.RandomGrayscale(p=0.2),
+            parts.RandomApply([_blur], p=0.5),
+            parts.RandomHorizontalFlip(),
+            parts.ToTensor(),
+            parts.Normalize((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+        ]
+    )
+    return transform
+
+
+def _blur(image: Image.Image) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0)))
 
 
 @cache
