@@ -18,6 +18,8 @@ SECONDS_BETWEEN_REDRAWS = 0.1
 PATIENCE = 1.0
 """Seconds before :class:`Tracker` shows anything: what is done by then needs no bar."""
 
+_WHOLE = 10
+
 T = TypeVar("T")
 
 
@@ -98,17 +100,25 @@ class Tracker:
     def __init__(self, what: str) -> None:
         self._what = what
         self._started = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._display: Display | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Says that ``done`` of ``total`` are done."""
-        seconds = time.monotonic() - self._started
-        if self._display is None and seconds >= PATIENCE:
+        now = time.monotonic()
+        if self._first is None:
+            # The first one waits for all that is imported and opened on first use: it says nothing of the others.
+            self._first = (done, now)
+        elif now - self._started >= PATIENCE:
+            rate = (done - self._first[0]) / max(now - self._first[1], 1e-9)
+            left = f" · {duration((total - done) / rate)} left" if rate > 0 else ""
+            self._shown(total).show(done, total, f"{_number(rate)}/s{left}")
+
+    def _shown(self, total: int) -> Display:
+        if self._display is None:
             bar = moves(sys.stderr)
             self._display = Bar(self._what, total, stream=sys.stderr) if bar else Lines(self._what, stream=sys.stderr)
-        if self._display is not None and done:
-            left = duration((total - done) * seconds / done)
-            self._display.show(done, total, f"{done / seconds:,.0f}/s · {left} left")
+        return self._display
 
     def __enter__(self) -> Self:
         return self
@@ -116,6 +126,10 @@ class Tracker:
     def __exit__(self, *failure: object) -> None:
         if self._display is not None:
             self._display.close()
+
+
+def _number(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= _WHOLE else f"{rate:.2g}"
 
 
 def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:

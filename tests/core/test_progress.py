@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vlc_core.progress import track
+from vlc_core.progress import Tracker, track
 
 
 @pytest.fixture
@@ -33,10 +33,21 @@ def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], cloc
     told = capsys.readouterr()
     lines = told.err.splitlines()
     assert told.out == ""
-    assert lines[0].startswith("looking 1/20 · ")
+    assert lines[0] == "looking 2/20 · 0.5/s · 36 s left"
     assert lines[-1].startswith("looking 20/20 · ")
     assert lines[-1].endswith(" · 0 s left")
     assert 3 < len(lines) < 15
+
+
+def test_the_time_left_is_told_without_the_wait_for_the_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.0, 60.0, 61.0, 61.0, 61.0])  # a minute until the first, then one a second
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    with Tracker("looking") as tracker:
+        tracker(1, 100)
+        tracker(2, 100)
+    assert capsys.readouterr().err == "looking 2/100 · 1/s · 1:38 min left\n"
 
 
 def test_a_terminal_gets_a_bar_and_its_cursor_back(
