@@ -6,11 +6,16 @@ Forward and backward are timed in turns, so that both see the same machine; the 
 
     python benchmarks/encoders.py
     python benchmarks/encoders.py --size small --turns 40 --dtype bf16
+    OMP_NUM_THREADS=1 python benchmarks/encoders.py --size vit-s --threads 1 --clock cpu
+    OMP_NUM_THREADS=1 python benchmarks/encoders.py --threads 1 --clock cpu --against compiled
+
+The last one compares the towers with themselves under torch.compile, as ``compile: true`` of a recipe has it done.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -45,6 +50,7 @@ class Size:
 
 SIZES = {"small": Size(96, 16, 256, 6, 4, batch=64), "vit-s": Size(224, 16, 384, 12, 12, batch=8)}
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Runs = dict[str, Callable[[], Tensor]]
 
 
@@ -123,13 +129,30 @@ def runs_of(size: Size, activation: str) -> tuple[Runs, Runs]:
     return mine, other
 
 
-def timed(run: Callable[[], Tensor], precision: Callable[[], AbstractContextManager[None]]) -> float:
+def compiled_runs_of(size: Size, activation: str) -> tuple[Runs, Runs]:
+    """Our towers translated by torch.compile, and as they are."""
+    image, words = ours(*theirs(size, activation))
+    quick_image, quick_words = copy.deepcopy(image), copy.deepcopy(words)
+    quick_image.compile(options={"fallback_random": True})
+    quick_words.compile(dynamic=True, options={"fallback_random": True})
+    pixels, tokens, mask = batch_of(size)
+    mine: Runs = {
+        "image": lambda: quick_image(pixels).summary,
+        "text": lambda: quick_words(tokens, mask).summary,
+    }
+    other: Runs = {"image": lambda: image(pixels).summary, "text": lambda: words(tokens, mask).summary}
+    return mine, other
+
+
+def timed(
+    run: Callable[[], Tensor], precision: Callable[[], AbstractContextManager[None]], clock: Callable[[], float]
+) -> float:
     """Seconds for forward and backward; the gradients add up, which costs both rivals the same."""
-    start = time.perf_counter()
+    start = clock()
     with precision():
         summary = run()
     summary.float().square().sum().backward()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def compare(name: str, mine: Callable[[], Tensor], other: Callable[[], Tensor], options: argparse.Namespace) -> None:
@@ -141,7 +164,9 @@ def compare(name: str, mine: Callable[[], Tensor], other: Callable[[], Tensor], 
     with torch.no_grad(), precision():
         a, b = mine().float(), other().float()
     difference = ((a - b).abs().max() / b.abs().max()).item()
-    pairs = [(timed(mine, precision), timed(other, precision)) for _ in range(options.turns + 2)][2:]
+    clock = CLOCKS[options.clock]
+    turns = range(options.turns + 2)
+    pairs = [(timed(mine, precision, clock), timed(other, precision, clock)) for _ in turns][2:]
     ratio = statistics.median(x / y for x, y in pairs)
     spent = [statistics.median(times) * 1e3 for times in zip(*pairs, strict=True)]
     least = [min(times) for times in zip(*pairs, strict=True)]
@@ -159,12 +184,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--activation", choices=("gelu", "quick_gelu"), default="gelu")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: fair beside other processes, on 1 thread")
+    parser.add_argument("--against", choices=("transformers", "compiled"), default="transformers")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"{'forward and backward':<24}{'vlc':>12}{'transformers':>13}{'ratio':>8}{'of min':>8}{'difference':>12}")
+    against = options.against == "transformers"
+    rivals = ("vlc", "transformers") if against else ("compiled", "as it is")
+    print(f"{'forward and backward':<24}{rivals[0]:>12}{rivals[1]:>13}{'ratio':>8}{'of min':>8}{'difference':>12}")
     for name in options.size or SIZES:
-        mine, other = runs_of(SIZES[name], options.activation)
+        mine, other = (runs_of if against else compiled_runs_of)(SIZES[name], options.activation)
         for part in options.part or mine:
             compare(f"{name}, {part}", mine[part], other[part], options)
 
