@@ -18,7 +18,7 @@ SIDE = 224
 """The longer side of a thumbnail in pixels; smaller pictures keep their size."""
 
 QUALITY = 82
-SMALL = 96
+SMALL = 80
 _TRIES = 4
 """How many samples are tried for each thumbnail before a set is taken to be broken."""
 
