@@ -43,4 +43,4 @@ class RandomCrop(Transform):
     def __call__(self, picture: Picture, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         box = random_box(picture.size, rng, scale=self.scale, ratio=self.ratio)
         view = picture.cut(box, size, reduced=self.reduced)
-        return view[:, ::-1] if rng.random() < self.flip else view
+        return view[:, ::-1] if self.flip > 0 and rng.random() < self.flip else view
