@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vlc_core import DataError, Dataset, PathLike, Sample
+from vlc_plugin_data.retries import patiently
 from vlc_plugin_data.stores import open_store, read
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".jp2", ".avif")
@@ -37,7 +38,7 @@ class Folder(Dataset):
         file_system, base = open_store(path)
         self._root = path
         folders = _class_folders(file_system, base, path)
-        files = _images(file_system, base)
+        files = patiently(lambda: _images(file_system, base), path)
         position = {folder: label for label, folder in enumerate(folders)}
         files = [file for file in files if file.partition("/")[0] in position]
         labels = [position[file.partition("/")[0]] for file in files]
@@ -62,7 +63,7 @@ class Folder(Dataset):
 
 def _class_folders(file_system: Any, base: str, path: str) -> list[str]:
     try:
-        entries = file_system.ls(base, detail=True)
+        entries = patiently(lambda: file_system.ls(base, detail=True), path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"there is no folder {path}: check the option `path`") from error
     if [entry["name"] for entry in entries if entry["type"] == "file"] == [base]:

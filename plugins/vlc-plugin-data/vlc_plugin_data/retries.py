@@ -66,26 +66,32 @@ def patiently(operation: Callable[[], T], what: str, *, patience: Patience | Non
     Raises:
         StorageError: The faults did not pass.
         Exception: Any other of the operation's own, at once: a file that is not there will not be there in a second.
+            What a client package raises on its own becomes an OSError.
     """
     patience = patience or PATIENCE
     began = time.monotonic()
-    for pause in patience.pauses():
+    pauses = patience.pauses()
+    while True:
         try:
             return operation()
         except Exception as error:
             if not passes(error):
-                raise
+                raise _plain(error) from error.__cause__
+            pause = next(pauses, None)
+            if pause is None:
+                raise StorageError(_down(what, patience.attempts, time.monotonic() - began, error)) from error
         time.sleep(pause)
-    try:
-        return operation()
-    except Exception as error:
-        if not passes(error):
-            raise
-        raise StorageError(_down(what, patience.attempts, time.monotonic() - began, error)) from error
+
+
+def _plain(error: Exception) -> Exception:
+    """An error of a client package as one that callers know."""
+    return OSError(str(error)) if _of_a_client(error) and not isinstance(error, OSError) else error
 
 
 def passes(error: BaseException) -> bool:
     """Whether asking again may help after ``error``."""
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        return passes(error.__cause__)  # fsspec's HTTP calls whatever went wrong a missing file
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
         return False
     status = _status(error)
@@ -95,6 +101,10 @@ def passes(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _PASSING
+    return _of_a_client(error)
+
+
+def _of_a_client(error: BaseException) -> bool:
     return any(kind.__module__.partition(".")[0] in _CLIENTS for kind in type(error).__mro__)
 
 

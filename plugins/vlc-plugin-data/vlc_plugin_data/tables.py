@@ -11,6 +11,7 @@ import pyarrow as pa
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows
 from vlc_plugin_data.parquet import parquet_rows
+from vlc_plugin_data.retries import patiently
 from vlc_plugin_data.text_tables import csv_chunks, json_chunks, to_arrow
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
@@ -36,11 +37,11 @@ def read_table(path: str, columns: Columns, *, format: Format | None = None, del
 
     Raises:
         DataError: The file is missing, empty or malformed, lacks a column, or keeps no row.
+        StorageError: Its store stays down.
     """
     chosen = format or _format_of(path)
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
-            rows = _read(cast("IO[bytes]", file), path, columns, chosen, delimiter)
+        rows = patiently(lambda: _opened(path, columns, chosen, delimiter), path)
     except FileNotFoundError as error:
         raise DataError(f"there is no manifest {path}") from error
     except (IsADirectoryError, PermissionError) as error:
@@ -51,6 +52,11 @@ def read_table(path: str, columns: Columns, *, format: Format | None = None, del
         kept = f" with {columns.where}" if columns.where else ""
         raise DataError(f"{path} holds no row{kept}")
     return rows
+
+
+def _opened(path: str, columns: Columns, chosen: Format, delimiter: str | None) -> Rows:
+    with fsspec.open(path, "rb", compression="infer") as file:
+        return _read(cast("IO[bytes]", file), path, columns, chosen, delimiter)
 
 
 def _read(file: IO[bytes], path: str, columns: Columns, chosen: Format, delimiter: str | None) -> Rows:
