@@ -40,7 +40,7 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
     "features": [{"width": 12}, {"width": 5, "normalise": True}],
     "transformers": [
         {"config": SMALL_BERT | {"model_type": "vit", "image_size": 16, "patch_size": 4}},
-        {"config": SMALL_BERT | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}},
+        {"config": SMALL_BERT | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}, "recompute": True},
         {"config": SMALL_BERT | {"model_type": "clip_vision_model", "image_size": 16, "patch_size": 4}},
         {
             "config": {"model_type": "swin", "image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [1, 1]}
@@ -71,7 +71,7 @@ TEXT_FORMS: dict[str, list[dict[str, Any]]] = {
     "transformers": [
         {"config": SMALL_BERT | {"model_type": "bert"}, "context": 12},
         {"config": SMALL_BERT | {"model_type": "roberta"}, "context": 12, "pool": "mean"},
-        {"config": SMALL_BERT | {"model_type": "xlm-roberta"}, "context": 12},
+        {"config": SMALL_BERT | {"model_type": "xlm-roberta"}, "context": 12, "recompute": True},
         {"config": SMALL_BERT | {"model_type": "clip_text_model"}, "context": 12},
         {
             "config": {"model_type": "distilbert", "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2},

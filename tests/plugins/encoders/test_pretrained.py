@@ -128,6 +128,26 @@ def test_a_plan_reads_no_weights(bert: tuple[Any, Path]) -> None:
     assert all(parameter.is_meta for parameter in encoder.parameters())
 
 
+def test_recomputing_changes_no_gradient_and_is_refused_where_it_cannot_be() -> None:
+    tokens, mask = texts(VOCABULARY, [7, 4])
+    gradients, passes = [], []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        dropout = {"hidden_dropout_prob": 0.5, "model_type": "bert"}
+        encoder = TransformersText(VOCABULARY, config=BERT | dropout, context=12, recompute=recompute)
+        count: list[int] = []
+        encoder.model.encoder.layer[0].attention.register_forward_hook(lambda *_, count=count: count.append(1))
+        torch.manual_seed(1)
+        encoder.train()(tokens, mask).summary.square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None]))
+        passes.append(len(count))
+    assert passes == [1, 2]
+    torch.testing.assert_close(*gradients)
+    resnet = {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8], "depths": [1], "layer_type": "basic"}
+    with pytest.raises(RecipeError, match="leave recompute out"):
+        TransformersImage(config=resnet, size=32, recompute=True)
+
+
 def test_pickled_weights_are_not_read(bert: tuple[Any, Path]) -> None:
     model, folder = bert
     (folder / "model.safetensors").unlink()

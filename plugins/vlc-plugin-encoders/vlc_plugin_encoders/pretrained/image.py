@@ -18,7 +18,7 @@ from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
 from vlc_core.options import PathLike
 from vlc_core.tokenizer import Tokenizer
-from vlc_plugin_encoders.pretrained.layers import ordered
+from vlc_plugin_encoders.pretrained.layers import ordered, recompute_blocks
 from vlc_plugin_encoders.pretrained.library import Origin, fetch, read_config, read_model, transformers
 
 SUMMARY_TOKENS = ("cls_token", "class_embedding", "class_token")
@@ -38,6 +38,7 @@ class TransformersImage(ImageEncoder):
         size: Annotated[int, Field(gt=0)] | None = None,
         pool: Pool = "auto",
         remote_code: bool = False,
+        recompute: bool = False,
     ) -> None:
         """Loads the model, or builds it from ``config``.
 
@@ -49,6 +50,7 @@ class TransformersImage(ImageEncoder):
             pool: What summarises the image: ``auto`` takes the model's own way, ``token`` its first token, ``mean``
                 the mean of all.
             remote_code: Allow code that comes with the model to run.
+            recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
         Raises:
             RecipeError: The options name no model or several, or one that encodes no images.
@@ -62,6 +64,8 @@ class TransformersImage(ImageEncoder):
         if origin.config is not None and own is not None:
             settings.image_size = self.size
         self.model = read_model(origin, settings)
+        if recompute:
+            recompute_blocks(self)
         self.pool = pool
         self.has_summary_token = any(name.endswith(SUMMARY_TOKENS) for name, _ in self.model.named_parameters())
         takes = inspect.signature(self.model.forward).parameters

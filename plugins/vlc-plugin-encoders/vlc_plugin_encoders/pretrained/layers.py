@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from vlc_core.errors import RecipeError
+from vlc_core.interfaces.encoder import Encoder
 
 
 def ordered(model: nn.Module, prefix: str) -> list[list[str]]:
@@ -85,6 +91,19 @@ def _lifted(module: nn.Module, name: str, wanted: set[str]) -> list[str]:
         elif inside & wanted:
             names += _lifted(part, prefix + child, wanted)
     return names
+
+
+def recompute_blocks(encoder: Encoder) -> None:
+    """Has the blocks of ``encoder`` keep their inputs alone and compute the rest again in the backward pass.
+
+    Raises:
+        RecipeError: It has no blocks, or they count batch statistics, which would be counted twice.
+    """
+    blocks = [encoder.get_submodule(group[0]) for group in encoder.layer_names()[1:]]
+    if not blocks or any(isinstance(part, _BatchNorm) for block in blocks for part in block.modules()):
+        raise RecipeError("This model has no blocks, or such with batch statistics: leave recompute out.")
+    for block in blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def _size(module: nn.Module) -> int:

@@ -18,7 +18,7 @@ from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, Exported, TextEncoder, Vocabulary
 from vlc_core.options import PathLike
 from vlc_core.tokenizer import Tokenizer
-from vlc_plugin_encoders.pretrained.layers import ordered
+from vlc_plugin_encoders.pretrained.layers import ordered, recompute_blocks
 from vlc_plugin_encoders.pretrained.library import Origin, read_config, read_model
 from vlc_plugin_encoders.text_transformer import mean, trim
 
@@ -52,6 +52,7 @@ class TransformersText(TextEncoder):
         context: Annotated[int, Field(ge=3)] = 77,
         pool: Pool = "auto",
         remote_code: bool = False,
+        recompute: bool = False,
     ) -> None:
         """Loads the model, or builds it from ``config``.
 
@@ -63,6 +64,7 @@ class TransformersText(TextEncoder):
             context: The longest text in tokens, start and end included.
             pool: Which token summarises the text; ``auto`` takes the end for CLIP's towers, else the first.
             remote_code: Allow code that comes with the model to run.
+            recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
         Raises:
             RecipeError: The options name no model or several, one that encodes no text or fewer tokens, or one that
@@ -76,6 +78,8 @@ class TransformersText(TextEncoder):
             adopt(settings, vocabulary)
         check(settings, vocabulary, context, origin)
         self.model = read_model(origin, settings)
+        if recompute:
+            recompute_blocks(self)
         self.context, self.width = context, int(settings.hidden_size)
         self.pool = pool if pool != "auto" else ("end" if "clip" in settings.model_type else "first")
         self.pad = settings.pad_token_id if getattr(settings, "pad_token_id", None) is not None else vocabulary.pad
