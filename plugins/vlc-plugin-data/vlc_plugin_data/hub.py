@@ -72,7 +72,7 @@ def _load(source: str, place: str, *, offline: bool = False, **given: Any) -> An
         datasets.config.HF_HUB_OFFLINE = before or offline
         chosen = {name: value for name, value in given.items() if value is not None and name != "config"}
         return datasets.load_dataset(source, given.get("config"), **chosen)
-    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+    except (ValueError, OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"{place} cannot be opened: {_first_line(error)}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = before
