@@ -37,8 +37,7 @@ def _lines(grid: Grid, table: Table, place: Place) -> list[str]:
     done = [result for cell in cells.values() if (result := place.result(cell)) is not None]
     minutes = sum(result["seconds"] for result in done) / 60
     again = f"python -m benchmarks.results {grid.method} --only {table.name}"
-    seeds = len(table.rows[0].cells)
-    note = f"{len(done)} of {len(cells)} runs, {seeds} seeds, {minutes:.0f} minutes of one core. Again: `{again}`"
+    note = f"{len(done)} of {len(cells)} runs, together {minutes:.0f} minutes of one thread. Again: `{again}`"
     return [*rows, "", note]
 
 

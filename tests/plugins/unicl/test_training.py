@@ -91,7 +91,7 @@ def test_two_views_and_a_classifier_learn_from_labels_among_pairs_in_micro_batch
     rows = metrics(mixed / "views")
     for name in ("loss/supcon", "loss/classify"):
         first, last = (sum(row[name] for row in part) for part in (rows[:5], rows[-5:]))
-        assert last < 0.9 * first, name
+        assert last < 0.95 * first, name
 
 
 REAL = """\

@@ -1,0 +1,141 @@
+"""The grids of results: what they are made of, what is run, and what is written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GRID = {
+    "prepare": "builtins:print",
+    "about": "a test",
+    "seeds": [0, 1],
+    "base": {"model": {"image": {"use": "vit", "depth": 2}}, "train": {"steps": 5}},
+    "parts": {
+        "plain": {},
+        "deep": {"model": {"image": {"depth": 4}}},
+        "other": {"model": {"image": {"use": "resnet"}}, "without": ["names"]},
+    },
+    "evaluators": {"names": {"use": "zero-shot"}, "near": {"use": "knn"}, "unused": {"use": "retrieval"}},
+    "tables": {
+        "first": {
+            "title": "Depth",
+            "about": "Deeper or other.",
+            "axes": {"encoder": {"plain": "plain", "deep": "deep", "other": ["deep", "other"]}},
+            "measures": {"zero-shot": "names/top1", "kNN": "near/top1"},
+        },
+        "second": {
+            "title": "Again",
+            "about": "One that is in the first.",
+            "axes": {"encoder": {"deep": "deep"}},
+            "measures": {"zero-shot": "names/top1", "kNN": "near/top1"},
+        },
+    },
+}
+
+
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.results import grid, running, tables
+
+    return {"grid": grid, "running": running, "tables": tables}
+
+
+@pytest.fixture
+def grid(modules: dict[str, ModuleType], tmp_path: Path) -> Any:
+    (tmp_path / "method.yaml").write_text(yaml.safe_dump(GRID, sort_keys=False))
+    return modules["grid"].read_grid(tmp_path / "method.yaml")
+
+
+@pytest.fixture
+def place(modules: dict[str, ModuleType], tmp_path: Path) -> Any:
+    return modules["running"].Place(work=tmp_path / "work", data=tmp_path)
+
+
+def test_parts_are_laid_over_the_base_as_recipes_are(grid: Any) -> None:
+    plain, deep, other = (row.cells[1] for row in grid.tables[0].rows)
+    assert plain.recipe == {**GRID["base"], "seed": 1}  # type: ignore[dict-item]
+    assert deep.recipe["model"] == {"image": {"use": "vit", "depth": 4}}
+    assert other.recipe["model"] == {"image": {"use": "resnet"}}
+    assert set(deep.evaluators) == {"names", "near"}
+    assert set(other.evaluators) == {"near"}
+
+
+def test_a_recipe_that_stands_in_two_tables_is_one_cell(grid: Any) -> None:
+    assert len(grid.cells()) == 6
+    assert len(grid.only(["second"]).cells()) == 2
+    with pytest.raises(SystemExit, match="third"):
+        grid.only(["third"])
+
+
+def fake_vlc(folder: Path, failing: str = "") -> Path:
+    """A command that trains and evaluates in no time, and counts how often it is called."""
+    command = folder / "vlc"
+    command.write_text(
+        f"""#!{sys.executable}
+import json, pathlib, sys, yaml
+with open({str(folder / "calls")!r}, "a") as calls:
+    print(sys.argv[1], file=calls)
+if sys.argv[1] == "train":
+    recipe = yaml.safe_load(open(sys.argv[2]))
+    run = pathlib.Path(next(a for a in sys.argv if a.startswith("output=")).removeprefix("output="))
+    if recipe["model"]["image"]["use"] == {failing!r}:
+        sys.exit("error: it is broken")
+    (run / "model").mkdir(parents=True)
+    (run / "metrics.jsonl").write_text(json.dumps({{"step": recipe["train"]["steps"]}}) + "\\n")
+    (run / "seed").write_text(str(recipe["seed"]))
+else:
+    seed = int((pathlib.Path(sys.argv[2]) / "seed").read_text())
+    print(json.dumps({{name: {{"metrics": {{"top1": 0.25 + seed / 10}}}} for name in ("names", "near")}}))
+"""
+    )
+    command.chmod(0o755)
+    return command
+
+
+def test_what_is_finished_is_not_run_again(
+    modules: dict[str, ModuleType], grid: Any, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_all = modules["running"].run_all
+    monkeypatch.setattr(modules["running"], "COMMAND", fake_vlc(tmp_path, failing="resnet"))
+    assert run_all(grid, place, jobs=1, most=1) == 0
+    assert (tmp_path / "calls").read_text().split() == ["train", "eval"]
+    assert run_all(grid, place, jobs=2) == 2, "both seeds of the broken recipe"
+    assert (tmp_path / "calls").read_text().split().count("train") == 6
+    monkeypatch.setattr(modules["running"], "COMMAND", fake_vlc(tmp_path))
+    assert run_all(grid, place, jobs=2) == 0
+    assert (tmp_path / "calls").read_text().split().count("train") == 8
+    assert all(place.result(cell)["metrics"] for cell in grid.cells())
+
+
+def test_tables_are_written_between_their_marks(
+    modules: dict[str, ModuleType], grid: Any, place: Any, tmp_path: Path
+) -> None:
+    page, write = tmp_path / "results.md", modules["tables"].write_tables
+    for row in grid.tables[0].rows[:2]:
+        for number, cell in enumerate(row.cells):
+            metrics = {name: {"top1": 0.4 + 0.1 * number} for name in ("names", "near")}
+            place.keep(cell, {"metrics": metrics, "seconds": 60.0})
+    write(grid, place, page)
+    page.write_text(page.read_text().replace("Deeper or other.", "Said by hand."))
+    write(grid, place, page)
+    text = page.read_text()
+    assert text.count("Said by hand.") == 1
+    assert text.count("<!-- method/first -->") == 1
+    assert "| deep | 45.0 ± 7.1 | 45.0 ± 7.1 |" in text
+    assert "| other | – | – |" in text
+    assert "4 of 6 runs, together 4 minutes" in text
+
+
+def test_every_grid_is_whole(modules: dict[str, ModuleType]) -> None:
+    for path in (ROOT / "benchmarks" / "results").glob("*.yaml"):
+        cells = modules["grid"].read_grid(path).cells()
+        assert len({cell.name for cell in cells}) == len(cells)
+        assert json.dumps([cell.recipe for cell in cells])
