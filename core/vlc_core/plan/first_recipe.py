@@ -20,7 +20,7 @@ from vlc_core.recipe.write import dump
 from vlc_core.registry import Registry
 from vlc_core.registry.entry import Entry
 
-PREFERRED = ("laptop", "base")
+PREFERRED = ("laptop", "quick", "base")
 WIDTH = 118
 _INDENT = 2
 _Path = tuple[str, ...]

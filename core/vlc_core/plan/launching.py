@@ -1,4 +1,4 @@
-"""The lines that start a run: on one device, on several of a machine, under torchrun, under Slurm."""
+"""The lines that start a run: on one device, on several of a machine, by a launcher on many."""
 
 from __future__ import annotations
 
@@ -20,5 +20,8 @@ def launch_lines(recipe: str, *, devices: int = 8, nodes: int = 4) -> dict[str, 
         "one device": f"vlc {train}",
         f"{devices} devices of this machine": f"vlc {train} --devices {devices}",
         f"{nodes} machines, on each of them": f"{torchrun} -m vlc_cli {train}",
+        f"{nodes} machines listed in the file hosts, by DeepSpeed's launcher": (
+            f"deepspeed --hostfile hosts --module vlc_cli {train}"
+        ),
         f"{nodes} machines under Slurm": f"{slurm} vlc {train}",
     }

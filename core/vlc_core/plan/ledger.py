@@ -51,6 +51,7 @@ class Ledger(TorchDispatchMode):
         condition: What a condition on a value that no fake tensor has is taken to be.
 
     Attributes:
+        share: How much of a mask without content is taken to be true.
         live: Bytes alive by part.
         peak: The same at the moment when they were most.
         flops: Floating-point operations.
@@ -65,6 +66,7 @@ class Ledger(TorchDispatchMode):
         self.flops = 0
         self.sent: dict[str, float] = defaultdict(float)
         self._condition = condition
+        self.share = 1.0
         self._most = 0
         self._total = 0
         self._parts = ["other"]
@@ -115,6 +117,9 @@ class Ledger(TorchDispatchMode):
         fake = any(isinstance(x, FakeTensor) for x in given)
         if func is _aten._local_scalar_dense.default and fake and given[0].dtype == torch.bool:
             return self._condition
+        if func is _aten.nonzero.default and fake:
+            # A mask that nobody knows, such as that of texts drawn by what the model thinks of them.
+            return self._guessed(given[0].shape)
         if func.namespace == "c10d":
             self._communicate(func, args)
         if func in _LIKE_NEW and _counts(args, kwargs):
@@ -132,6 +137,12 @@ class Ledger(TorchDispatchMode):
             if isinstance(x, Tensor):
                 self.take(x)
         return out
+
+    def _guessed(self, shape: torch.Size) -> Tensor:
+        """The places (T, dims) of a mask of unknown content: its first ones, as many as ``share`` says."""
+        with _disable_current_modes():
+            flat = torch.arange(round(self.share * shape.numel()))
+            return torch.stack(torch.unravel_index(flat, shape), dim=1)
 
     def _compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         formula = _linear_flop if str(func).startswith(_ONEDNN_LINEAR) else _FLOPS.get(func._overloadpacket)

@@ -112,6 +112,7 @@ def _traced(subject: Subject, model: Pretrainer, ledger: Ledger, per_rank: int, 
     _watch(model, ledger)
     context = model.towers.text.encoder.context
     tokens, mask = shell.example_tokens(subject.data, subject.tokenizer, context, per_rank, full=not subject.packs)
+    ledger.share = float(mask.float().mean())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=recipe.train.precision == "bf16")
     with mode, ledger, _kernels_of_the_cpu(allowed=subject.packs):
         with ledger.part(BATCH):

@@ -53,7 +53,10 @@ def test_a_method_means_its_smallest_preset():
     registry = plugins().registry
     assert find_preset("clip", registry).long_name == "clip/laptop"
     assert find_preset("clip/gpu", registry).long_name == "clip/gpu"
-    assert find_preset("cluster", registry).long_name == "clip/cluster"
+    assert find_preset("bag-of-words", registry).long_name == "clip/bag-of-words"
+    assert find_preset("unicl", registry).long_name == "unicl/laptop"
+    with pytest.raises(RecipeError, match="write clip/cluster or unicl/cluster"):
+        find_preset("cluster", registry)
 
 
 @pytest.mark.parametrize(("method", "words"), [("clop", "did you mean 'clip'"), ("zzzz", "known are clip")])

@@ -113,3 +113,13 @@ def test_collectives_are_counted_as_rings_send_them(fake):
         gather(whole, x)
         assert sum(ledger.sent.values()) == 2 * KIB * KIB * 3 / 4 + 4 * KIB * KIB * 3 / 4
     assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize(("share", "count"), [(1.0, 12), (0.5, 6)])
+def test_a_mask_without_content_is_taken_to_be_true_in_its_share(fake, share, count):
+    with fake, Ledger() as ledger:
+        ledger.share = share
+        scores = torch.empty(300, 400)[:3, :4]
+        places = (scores > 0).nonzero()
+    assert places.tolist() == [[n // 4, n % 4] for n in range(count)]
+    assert torch.equal(torch.tensor([True, False, True]).nonzero(), torch.tensor([[0], [2]]))
