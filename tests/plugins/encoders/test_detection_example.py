@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("transformers")
-pytest.importorskip("scipy")
-
 from vlc_plugin_encoders.pretrained.image import TransformersImage
 from vlc_plugin_encoders.resnet import ResNet
+
+pytest.importorskip("transformers")
+pytest.importorskip("scipy")
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "detection.py"
 SWIN = {"model_type": "swin", "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4, "patch_size": 4}
