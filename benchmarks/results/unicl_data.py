@@ -102,7 +102,8 @@ def _save(picture: Image.Image, out: Path, name: str) -> str:
 def _cut(rows: list[Row], each: int) -> tuple[list[Row], list[Row]]:
     """The first ``each`` of every class, and the others."""
     seen: Counter[str] = Counter()
-    first, rest = [], []
+    first: list[Row] = []
+    rest: list[Row] = []
     for row in rows:
         (first if seen[row["label"]] < each else rest).append(row)
         seen[row["label"]] += 1
