@@ -39,7 +39,7 @@ def header(data: bytes) -> Header | None:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
+    except Exception:  # ValueError for damage, KeyError for a subsampling that it has no name for: Pillow decides
         return None
     return Header(width, height) if colours in _PLAIN and orientation(data) == _UPRIGHT else None
 
@@ -55,7 +55,7 @@ def pixels(data: bytes, *, least: tuple[int, int] | None = None) -> NDArray[np.u
     reduced: dict[str, Any] = {} if least is None else {"min_width": least[0], "min_height": least[1], "min_factor": 2}
     try:
         decoded: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB", **reduced)
-    except ValueError:
+    except Exception:  # as above
         return None
     return decoded
 
