@@ -134,3 +134,14 @@ def test_a_diverged_model_has_no_accuracy(known: SimpleNamespace) -> None:
     image_ND[1, 3] = torch.nan
     with pytest.raises(Diverged, match="1 of 2 image"):
         ZeroShot(data=data, prompts="{}").evaluate(known.Model(image_ND, known.hashed))
+
+
+def test_a_class_is_the_mean_of_all_80_templates(known: SimpleNamespace) -> None:
+    model = known.Model(torch.eye(2, 8), known.hashed)
+    evaluator = ZeroShot(data=known.Rows([]), prompts="clip80")
+    got = zero_shot.class_embeddings(model, CLASSES[:2], evaluator.templates)
+    for name, row in zip(CLASSES, got, strict=False):
+        texts = [known.hashed(t.replace("{}", name)).double() for t in evaluator.templates]
+        assert len(set(evaluator.templates)) == len(texts) == 80
+        mean = torch.stack([text / text.norm() for text in texts]).mean(dim=0)
+        assert torch.allclose(row.double(), mean / mean.norm(), atol=1e-6)
