@@ -105,9 +105,9 @@ def test_damage_that_pillow_reads_over_is_read_over(encode: Encode, photograph: 
 
 
 def test_a_subsampling_without_a_name_is_left_to_pillow(encode: Encode, photograph: Image.Image) -> None:
-    """One luminance sample to a chroma sample across, three down: the decoder knows no such thing by name."""
+    """Four luminance samples to a chroma sample, all below each other (4:4:1): the decoder trips over its name."""
     data = bytearray(encode(photograph, "JPEG", subsampling="4:4:4"))
-    data[data.index(b"\xff\xc0") + 11] = 0x13
+    data[data.index(b"\xff\xc0") + 11] = 0x14
     assert jpeg.header(bytes(data)) is None
     assert _outcome(lambda: Picture(bytes(data)).pixels) == _outcome(lambda: decode(bytes(data)))
 
