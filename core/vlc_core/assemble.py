@@ -23,6 +23,7 @@ from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_spa
 from vlc_core.loading.vectors import check_width
 from vlc_core.model.depth import freeze
 from vlc_core.model.heads import make_head, shared_width
+from vlc_core.model.learned import model_info
 from vlc_core.model.start import Where, tokenizer_home
 from vlc_core.model.temperature import Temperature
 from vlc_core.model.towers import ImageTower, TextTower, Towers
@@ -166,7 +167,8 @@ def build_pretrainer(
     for source in data.sources:
         at, width = where(f"data.train.{source.name}"), towers.image.encoder.vector_width
         check_width(source.dataset, width, data=at, encoder=f"the image encoder {recipe.model.image.use}")
-    info = _model_info(recipe, towers, tokenizer, data)
+    momentum = recipe.model.momentum
+    info = model_info(towers, tokenizer, data.classes, momentum=momentum.decay, queue=momentum.queue)
     objectives: dict[str, Objective] = {}
     needs: dict[str, Needs] = {}
     for spec in recipe.objectives:
@@ -178,20 +180,6 @@ def build_pretrainer(
     pretrainer = Pretrainer(setting, objectives, {spec.name: spec.weight for spec in recipe.objectives}, needs)
     _give_scalars_a_dimension(pretrainer)
     return pretrainer
-
-
-def _model_info(recipe: Recipe, towers: Towers, tokenizer: Tokenizer, data: Data) -> ModelInfo:
-    image, text = towers.image.encoder, towers.text.encoder
-    return ModelInfo(
-        towers.image.embed_dim,
-        image.width,
-        text.width,
-        tokenizer.vocabulary,
-        data.classes,
-        fusion_width=None if recipe.model.fusion is None else towers.fusion.width,
-        momentum=recipe.model.momentum.decay,
-        queue=recipe.model.momentum.queue,
-    )
 
 
 def _setting(recipe: Recipe, towers: Towers, tokenizer: Tokenizer, needs: Needs) -> Setting:

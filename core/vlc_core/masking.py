@@ -92,8 +92,3 @@ def _signed(x: int) -> int:
     """The int64 of the same 64 bits."""
     x &= (1 << 64) - 1
     return x - (1 << 64) if x >> 63 else x
-
-
-def places(chosen: Tensor) -> Tensor:
-    """Where ``chosen``, a bool tensor of any shape, is true in its flattened form: (M,) int64."""
-    return chosen.flatten().nonzero().squeeze(1)

@@ -25,8 +25,10 @@ from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import RecipeError
 from vlc_core.model.compiling import compile_towers
 from vlc_core.model.depth import rate_scales
+from vlc_core.model.learned import start_learned
 from vlc_core.model.start import load_start
 from vlc_core.model.weights import compared
+from vlc_core.recipe.origin import model_home
 from vlc_core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ def _run(
     model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data, loaded.place)
     if saved is not None:
         _restore(model, saved)
+    elif recipe.model.from_ is not None and (home := model_home(Path(recipe.model.from_))) is not None:
+        start_learned(home, dict(model.objectives.items()))
     compile_towers(recipe.model, towers, on, loaded.place)
     parameters = assemble.parameter_counts(model)
 

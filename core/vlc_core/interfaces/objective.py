@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from vlc_core.interfaces.encoder import Vocabulary
+from vlc_core.interfaces.encoder import Encoded, Vocabulary
 
 if TYPE_CHECKING:
     from vlc_core.step import Step
@@ -117,3 +117,17 @@ class Objective(nn.Module, ABC):
 
         A bare scalar is taken as the mean over this rank's samples. The names are the same in every step.
         """
+
+    def judge(self, fused: Encoded) -> Tensor:
+        """What it makes of fused pairs outside training, for objectives that tell classes of pairs.
+
+        Args:
+            fused: What ``Step.fuse`` gives for N pairs.
+
+        Returns:
+            (N, C) logits.
+
+        Raises:
+            NotImplementedError: It tells no classes of pairs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} tells no classes of pairs")

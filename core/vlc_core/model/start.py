@@ -98,6 +98,8 @@ def _from_run(model: Model, towers: Towers, where: Where) -> set[str]:
     except StorageError as error:
         raise StorageError(f"{at}: {error}") from error
     sides = {side for side in ("image", "text") if getattr(model, side).pretrained is None}
+    if hasattr(towers, "fusion") and any(name.startswith("fusion.") for name in weights):
+        sides.add("fusion")
     own = {name: x for name, x in towers.state_dict().items() if name.partition(".")[0] in sides}
     other = {name: x for name, x in weights.items() if name.partition(".")[0] in sides}
     misfit = compared(own, other)

@@ -58,6 +58,11 @@ class MomentumTwin(nn.Module):
         return self
 
     @torch.no_grad()
+    def restart(self) -> None:
+        """Makes the twin equal to the module again."""
+        self.copied.load_state_dict(self._followed[0].state_dict())
+
+    @torch.no_grad()
     def update(self) -> None:
         """Moves the twin by one step, on every rank alike and without communication.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded, Exported, TextEncoder, Vocabulary
+from vlc_core.places import has_values
 from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.rows import Rows, pack
 from vlc_plugin_encoders.transformer import Activation, Block, block_names, heads_for, run
@@ -151,7 +152,7 @@ def trim(tokens_NL: Tensor, mask_NL: Tensor) -> tuple[Tensor, Tensor]:
 
     Only on the CPU: a GPU would have to stop and tell how long the longest text is, which costs more than it saves.
     """
-    if mask_NL.device.type != "cpu":
+    if mask_NL.device.type != "cpu" or not has_values(mask_NL):
         return tokens_NL, mask_NL
     longest = max(1, int(mask_NL.sum(dim=1).max()))
     return tokens_NL[:, :longest], mask_NL[:, :longest]

@@ -114,8 +114,9 @@ def local_logsumexp(
         own: (B,) int64, the anchors' groups.
         groups: (G,) int64, the samples' groups.
     """
-    sample_GL = groups[:, None].expand(mask_GL.shape)
-    return streaming_logsumexp(summary_BD, local_GLD[mask_GL], scale, exclude=(own, sample_GL[mask_GL]))
+    where_M = mask_GL.flatten().nonzero().squeeze(1)
+    local_MD = local_GLD.flatten(0, 1).index_select(0, where_M)
+    return streaming_logsumexp(summary_BD, local_MD, scale, exclude=(own, groups[where_M // mask_GL.shape[1]]))
 
 
 def local_losses(

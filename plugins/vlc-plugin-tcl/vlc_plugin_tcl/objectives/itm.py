@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vlc_core import distributed
+from vlc_core.interfaces.encoder import Encoded
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
 from vlc_core.masking import uniform
 from vlc_core.model.towers import Features
@@ -61,16 +62,16 @@ class ImageTextMatching(Objective):
         losses = F.cross_entropy(logits, labels, reduction="none")
         return {"itm": Term((losses * counted).sum(), counted.sum())}
 
-    def match(self, fused_summary: Tensor) -> Tensor:
+    def judge(self, fused: Encoded) -> Tensor:
         """Logits (N, 2) of fused pairs; column ``MATCH`` speaks for a pair that belongs together."""
-        logits: Tensor = self.head(fused_summary)
+        logits: Tensor = self.head(fused.summary)
         return logits
 
     def _logits(self, step: Step, text: Features, image: Features, texts: Tensor, images: Tensor) -> Tensor:
-        """(N, 2) of pairs given by row numbers; in chunks that the backward pass computes again, if the step says so."""
+        """(N, 2) of pairs given by row numbers; in chunks that the backward pass computes again if the step says so."""
 
         def fused(rows_text: Tensor, rows_image: Tensor) -> Tensor:
-            return self.match(step.fuse(_rows(text, rows_text), _rows(image, rows_image)).summary)
+            return self.judge(step.fuse(_rows(text, rows_text), _rows(image, rows_image)))
 
         if step.chunk is None or step.chunk >= len(texts):
             return fused(texts, images)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from vlc_core.interfaces.encoder import Encoded
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
-from vlc_core.masking import IGNORED, places
+from vlc_core.masking import IGNORED
 from vlc_core.momentum import MomentumTwin
+from vlc_core.places import places
 from vlc_core.products import Linear
 from vlc_core.step import Step
 from vlc_plugin_tcl.functional import word_losses
@@ -60,7 +61,7 @@ class MaskedLanguageModelling(Objective):
     def forward(self, step: Step) -> dict[str, Term]:
         """The loss summed over masked places, as the term ``mlm``."""
         labels_BL = step.masked.labels
-        where_M = places(labels_BL != IGNORED)
+        where_M = places(labels_BL != IGNORED, share=self.probability)
         logits_MV = self.head(_at(step.fuse(step.masked_text, step.image), where_M))
         soft_MV, alpha = None, ramped(self.alpha, step.epoch, self.ramp)
         if self.twin is not None:
