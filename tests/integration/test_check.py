@@ -36,6 +36,21 @@ def test_people_are_told_parameters_data_and_epochs(checked):
     assert "compute a step" in told
 
 
+def test_the_special_tokens_are_told_and_what_lacks(checked):
+    assert "tokenizer   36 ids; pad <pad>, start <start>, end <end>, mask <mask>, unknown <unknown>\n" in checked()
+    told = json.loads(checked("--json"))["plan"]
+    assert (told["vocabulary"], told["special"]["mask"]) == (36, "<mask>")
+
+
+def test_a_batch_that_so_many_devices_do_not_divide_is_planned_as_the_nearest_that_they_do(checked):
+    told = checked("--devices", "1024")
+    assert "1,024 devices: train.batch_size is 16, which 1024 ranks do not divide" in told
+    assert "Planned with --set train.batch_size=1024" in told
+    ranks = json.loads(checked("--devices", "1,1024", "--json"))["plan"]["takes"]["ranks"]
+    assert [(rank["devices"], rank["batch_size"]) for rank in ranks] == [(1, 16), (1024, 1)]
+    assert ranks[1]["changed"] == {"train.batch_size": 1024}
+
+
 def test_programs_are_told_the_same_and_the_resolved_recipe(checked):
     told = json.loads(checked("--set", "train.epochs=2", "--set", "train.steps=null", "--json"))
     assert told["plan"]["steps"] == round(2 * 1442 / 16)
