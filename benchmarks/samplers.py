@@ -1,7 +1,7 @@
 """Sample numbers a second that each sampler turns into samples, and what that costs a batch.
 
 Run: ``python benchmarks/samplers.py [NUMBERS]``. NUMBERS (a million by default) are drawn at once and in batches of
-256, on one thread, from two sources of 10⁸ and 9 · 10⁸ samples in shards of 10,000; by the class-balanced sampler, which
+256, on one thread, from two sources of 10⁸ and 9 · 10⁸ samples in shards of 10,000; by class-balanced, which
 sorts labels, from two of 10⁶ with 1,000 classes. The peer is a ``numpy.random.permutation`` of as many numbers, made
 whole and read in batches: what a map-style loader does, in memory that grows with the data.
 """
