@@ -36,8 +36,10 @@ __all__ = [
 ]
 
 FEW_METRICS = 4
-COUNTS = ("samples", "classes", "images", "texts")
+COUNTS = ("samples", "classes", "images", "texts", "queries", "vocabulary")
 """Words in the names of metrics that only say how much was measured."""
+OTHERS = {"rank", "strength", "shots", "cosine", "silhouette", "k"}
+"""Words in the names of metrics that are no shares, even where their values are in 0…1."""
 
 
 def metric_rows(values: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -63,7 +65,7 @@ def _metric(name: str, value: float) -> str:
 
 
 def _is_share(name: str, value: float) -> bool:
-    return 0 <= value <= 1 and "rank" not in name and not _is_count(name)
+    return 0 <= value <= 1 and OTHERS.isdisjoint(name.split("_")) and not _is_count(name)
 
 
 def _is_count(name: str) -> bool:

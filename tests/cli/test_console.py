@@ -120,3 +120,9 @@ def test_json_is_readable_and_keeps_letters(capsys):
     told = capsys.readouterr().out
     assert "é" in told
     assert json.loads(told) == [{"name": "é"}]
+
+
+@pytest.mark.parametrize("name", ["strength", "silhouette", "against_silhouette", "shots_to_match_zero_shot", "k"])
+def test_what_is_no_share_is_not_told_in_percent(name):
+    assert "%" not in console.metric_rows({name: 1.0})[0][1]
+    assert "%" in console.metric_rows({"zero_shot": 1.0})[0][1]

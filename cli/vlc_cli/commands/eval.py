@@ -48,7 +48,15 @@ def evaluate(
     for name, result in results.items():
         rows = console.metric_rows(result.metrics)
         console.say(console.table(("metric", "value"), rows, title=name, right=("value",)))
+        for shown in (table for table in result.tables.values() if table.shown):
+            console.say(console.table(shown.columns, [[_cell(cell) for cell in row] for row in shown.rows]))
+        for figure in result.figures:
+            console.say(console.dim(f"figure: {run / 'evaluations' / name / figure}"))
     console.say(console.dim(f"written to {run / 'evaluations'}"))
+
+
+def _cell(value: str | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _as_json(result: Evaluation) -> dict[str, object]:

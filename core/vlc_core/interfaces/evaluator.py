@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of results; cells are numbers or short texts."""
+    """A table of results; cells are numbers or short texts.
+
+    Attributes:
+        columns: Their names.
+        rows: A cell for each column.
+        shown: Whether people want to see it at once, beside the metrics.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | int | float, ...], ...]
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

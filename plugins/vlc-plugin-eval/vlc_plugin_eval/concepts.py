@@ -197,7 +197,7 @@ class ConceptRetrieval(Evaluator):
                 shown = [found] if other is None else [found, other]
                 cells = [cell for one in shown for cell in (one.names[q][rank], float(one.cosine[q, rank]))]
                 rows.append((query, rank + 1, *cells))
-        return Table(columns, tuple(rows))
+        return Table(columns, tuple(rows), shown=True)
 
 
 def class_means(image_ND: Tensor, labels_N: Tensor, classes: int) -> Tensor:
