@@ -183,8 +183,10 @@ class ConceptRetrieval(Evaluator):
 
     def _image_means(self, model: Inference, concepts: Sequence[str]) -> Tensor:
         images = self._images(model)
-        means_CD = class_means(unit_rows(images.x, what="image"), images.y, len(images.classes))
-        number = {fold(name): row for row, name in reversed(list(enumerate(images.classes)))}
+        number = {key: row for row, key in enumerate(distinct(images.classes))}
+        # Classes of one name are one concept.
+        concept_C = torch.tensor([number[fold(name)] for name in images.classes], dtype=torch.int64)
+        means_CD = class_means(unit_rows(images.x, what="image"), concept_C[images.y], len(number))
         return means_CD[[number[fold(concept)] for concept in concepts]]
 
     def _table(self, queries: Sequence[str], found: Nearest, other: Nearest | None) -> Table:

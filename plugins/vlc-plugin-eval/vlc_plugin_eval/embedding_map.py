@@ -101,10 +101,7 @@ class EmbeddingMap(Evaluator):
         panels = [self._panel("this run", found, chosen)]
         metrics = dict(panels[0].metrics)
         if self.against is not None:
-            other = labelled(
-                load_against(self.against, what="embedding-map"), self.data, self.features, what="embedding-map (data)"
-            )
-            panels.append(self._panel(name_of(self.against), other, chosen))
+            panels.append(self._other_panel(self.against, found, chosen))
             metrics |= {f"against_{name}": value for name, value in panels[1].metrics.items()}
         names = {int(label): found.classes[label] for label in chosen.labels.unique()}
         metrics |= {"samples": float(len(chosen.rows)), "classes": float(len(names))}
@@ -161,6 +158,13 @@ class EmbeddingMap(Evaluator):
             return Panel(name, tsne(embed_ND, perplexity=self.perplexity, seed=self.seed), numbers)
 
         return once(made)
+
+    def _other_panel(self, run: str, found: Labelled, chosen: Chosen) -> Panel:
+        model = load_against(run, what="embedding-map")
+        other = labelled(model, self.data, self.features, what="embedding-map (data)")
+        if not torch.equal(other.rows, found.rows):
+            raise DataError("embedding-map: not the same images could be read for both runs: try again")
+        return self._panel(name_of(run), other, chosen)
 
     def _page(self, panels: Sequence[Panel], chosen: Chosen, names: dict[int, str]) -> str:
         samples = [self.data[row] for row in chosen.rows.tolist()]

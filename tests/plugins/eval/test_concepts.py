@@ -138,6 +138,16 @@ def test_classes_without_images_are_left_out_and_cannot_be_asked_for(known: Simp
         ConceptRetrieval(queries=["apple"], vocabulary=["echo"], data=data, space="image").evaluate(model)
 
 
+def test_classes_of_one_name_are_one_concept(known: SimpleNamespace) -> None:
+    rows = [known.sample(label=y, key=str(y)) for y in (0, 1, 2)]
+    image_ND = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0.6, 0, 0.8]])
+    data = known.Rows(rows, ["crane", "owl", "Crane"])
+    got = ConceptRetrieval(queries=["owl"], data=data, space="image").evaluate(known.Model(image_ND, known.hashed))
+    assert [row[2] for row in got.tables["nearest"].rows] == ["crane"]
+    reverse = ConceptRetrieval(queries=["crane"], data=data, space="image")
+    assert reverse.evaluate(known.Model(image_ND.roll(1, 1), known.hashed)).metrics["mean_cosine"] == pytest.approx(0)
+
+
 def test_against_must_be_a_run(known: SimpleNamespace, tmp_path: Path) -> None:
     made = ConceptRetrieval(queries=["x"], vocabulary=WORDS, against=str(tmp_path), prompts="{}")
     with pytest.raises(StorageError, match=r"against: .* holds no model: give a run folder"):
