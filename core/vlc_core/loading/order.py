@@ -22,6 +22,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2⁶⁴ over the golden ratio: spreads consecuti
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _ROUNDS = 8
+_FEW = 64  # parts up to this size are sorted for each of their samples, larger ones go through the network
 _AT_ONCE = 1 << 18  # so many places are sorted at a time: 2 MiB
 _OUTRIGHT = 1024  # smaller sets are sorted by hash: a network over a few bits reaches few of the permutations
 
@@ -96,6 +97,51 @@ def shuffled(numbers: Int64Array, size: int, *key: int) -> Int64Array:
     return indices
 
 
+def shuffled_each(numbers: Int64Array, sizes: Int64Array, parts: Int64Array, *key: int) -> Int64Array:
+    """As :func:`shuffled`, for numbers that count within parts of several sizes, all parts at once.
+
+    Args:
+        numbers: (N,) numbers ≥ 0 of samples in their part.
+        sizes: (N,) how many samples each one's part has.
+        parts: (N,) which part each one is in; parts have orders of their own.
+        key: Integers that fix the orders.
+
+    Returns:
+        (N,) indices in the parts.
+    """
+    epochs, positions = np.divmod(numbers, sizes)
+    starts = _mix(np.uint64(fold(*key)) + parts.astype(np.uint64) * np.uint64(_GOLDEN))
+    starts = _mix(starts + epochs.astype(np.uint64) * np.uint64(_GOLDEN))
+    places = np.empty_like(positions)
+    few = np.flatnonzero(sizes <= _FEW)
+    for here in np.array_split(few, 1 + len(few) * _FEW // _AT_ONCE):
+        places[here] = _ranks(positions[here], sizes[here], starts[here])
+    many = np.flatnonzero(sizes > _FEW)
+    places[many] = _permute_each(positions[many], sizes[many], starts[many])
+    return places
+
+
+def _ranks(positions: Int64Array, sizes: Int64Array, starts: UInt64Array) -> Int64Array:
+    """Each position's place when its part is sorted by hash; all of a part is hashed for each."""
+    others = np.arange(int(sizes.max(initial=1)), dtype=np.int64)
+    hashes = _mix(starts[:, None] + others.astype(np.uint64) * np.uint64(_GOLDEN))
+    own = np.take_along_axis(hashes, positions[:, None], axis=1)
+    places: Int64Array = ((hashes < own) & (others < sizes[:, None])).sum(axis=1, dtype=np.int64)
+    return places
+
+
+def _permute_each(positions: Int64Array, sizes: Int64Array, starts: UInt64Array) -> Int64Array:
+    """As :func:`permute`, by the same walk, for sizes and keys of each position's own."""
+    keys = _mix(starts + np.arange(1, _ROUNDS + 1, dtype=np.uint64)[:, None] * np.uint64(_GOLDEN))
+    bits = np.ceil(np.log2(sizes)).astype(np.int64)
+    out = _feistel(positions.astype(np.uint64), bits, keys)
+    outside = np.flatnonzero(out >= sizes.astype(np.uint64))
+    while outside.size:
+        out[outside] = _feistel(out[outside], bits[outside], keys[:, outside])
+        outside = outside[out[outside] >= sizes[outside].astype(np.uint64)]
+    return out.astype(np.int64)
+
+
 def permute(positions: Int64Array, size: int, *key: int) -> Int64Array:
     """Where a random permutation of 0…size-1 sends ``positions`` (N,), in memory independent of ``size``.
 
@@ -124,11 +170,14 @@ def _sorted_by_hash(size: int, keys: Sequence[tuple[int, ...]]) -> Int64Array:
     return places
 
 
-def _feistel(values: UInt64Array, bits: int, keys: UInt64Array) -> UInt64Array:
-    """A keyed bijection of 0…2^bits-1: two halves take turns at masking each other."""
-    shift = np.uint64(bits // 2)
-    low_mask = np.uint64((1 << bits // 2) - 1)
-    high_mask = np.uint64((1 << bits - bits // 2) - 1)
+def _feistel(values: UInt64Array, bits: int | Int64Array, keys: UInt64Array) -> UInt64Array:
+    """A keyed bijection of 0…2^bits-1: two halves take turns at masking each other.
+
+    ``bits`` and the keys of the rounds are the same for all (N,) values, or (N,) and (rounds, N).
+    """
+    shift = np.asarray(bits // 2, dtype=np.uint64)
+    low_mask = (np.uint64(1) << shift) - np.uint64(1)
+    high_mask = (np.uint64(1) << np.asarray(bits - bits // 2, dtype=np.uint64)) - np.uint64(1)
     high, low = values >> shift, values & low_mask
     for i in range(0, _ROUNDS, 2):
         high = high ^ _mix(low + keys[i]) & high_mask

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlc_core.loading.order import Purpose, fold, permute, pick, redraw, rng, shuffled
+from vlc_core.loading.order import Purpose, fold, permute, pick, redraw, rng, shuffled, shuffled_each
 
 BILLION = 1_000_000_000
 
@@ -71,6 +71,41 @@ def test_a_number_has_its_place_in_any_company(numbers: list[int], size: int) ->
     together = shuffled(np.array(numbers, dtype=np.int64), size, 9)
     alone = [shuffled(np.array([n]), size, 9)[0] for n in numbers]
     assert together.tolist() == alone
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(0, 2**63), st.integers(0, 10**6))
+def test_parts_of_any_size_are_shuffled_side_by_side(sizes: list[int], key: int, epoch: int) -> None:
+    parts = np.repeat(np.arange(len(sizes)), sizes)
+    size_of = np.array(sizes)[parts]
+    numbers = np.concatenate([np.arange(size) + size * epoch for size in sizes])
+    places = shuffled_each(numbers, size_of, parts, key)
+    for part, size in enumerate(sizes):
+        assert sorted(places[parts == part].tolist()) == list(range(size))
+    mixed = np.random.default_rng(0).permutation(len(parts))
+    assert np.array_equal(shuffled_each(numbers[mixed], size_of[mixed], parts[mixed], key), places[mixed])
+
+
+@pytest.mark.parametrize("size", [2, 3, 6, 64, 65, 100, 1500])
+def test_places_in_parts_are_uniform_over_parts_and_epochs(size: int) -> None:
+    """Chi-squared over the places of a number, or six equal shares of them; 1 in 10,000 at most."""
+    times, cells = 60_000, min(6, size)
+    bound = {1: 15.1, 2: 18.4, 5: 25.7}[cells - 1]
+    many, same = np.arange(times), np.zeros(times, dtype=np.int64)
+    for position in {0, size // 2, size - 1}:
+        for epochs, parts in ((many, same), (same, many)):
+            places = shuffled_each(position + size * epochs, np.full(times, size), parts, 5)
+            counts = np.bincount(places * cells // size, minlength=cells)
+            exact = np.diff(-(-np.arange(cells + 1) * size // cells)) * times / size
+            assert ((counts - exact) ** 2 / exact).sum() < bound, counts
+
+
+def test_small_parts_come_in_all_their_orders() -> None:
+    numbers = (np.arange(3) + 3 * np.arange(6000)[:, None]).reshape(-1)
+    orders = shuffled_each(numbers, np.full(18_000, 3), np.zeros(18_000, dtype=np.int64), 1).reshape(-1, 3)
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert ((counts - 1000) ** 2 / 1000).sum() < 25.7
 
 
 def test_orders_never_change_between_releases() -> None:

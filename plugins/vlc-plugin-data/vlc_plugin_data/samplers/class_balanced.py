@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vlc_core import Source
 from vlc_core.interfaces.sampler import Int64Array
-from vlc_core.loading.order import Purpose, shuffled
+from vlc_core.loading.order import Purpose, shuffled, shuffled_each
 from vlc_plugin_data.samplers.mixed import Mixed
-from vlc_plugin_data.samplers.shares import complete, each
+from vlc_plugin_data.samplers.shares import complete
 
 
 class _Classes(NamedTuple):
@@ -62,12 +62,9 @@ class ClassBalanced(Mixed):
             return self.reshuffled(source, positions)
         count = len(classes.starts) - 1
         chosen = shuffled(positions, count, self.seed, Purpose.ORDER, source, 0)
-        turns = positions // count
-        indices = np.empty_like(positions)
-        for one, here in each(chosen):
-            start, end = classes.starts[one], classes.starts[one + 1]
-            places = shuffled(turns[here], int(end - start), self.seed, Purpose.ORDER, source, 1, one)
-            indices[here] = classes.indices[start + places]
+        starts, sizes = classes.starts[chosen], np.diff(classes.starts)[chosen]
+        places = shuffled_each(positions // count, sizes, chosen, self.seed, Purpose.ORDER, source, 1)
+        indices: Int64Array = classes.indices[starts + places].astype(np.int64)
         return indices
 
 
