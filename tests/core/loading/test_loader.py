@@ -33,7 +33,7 @@ def assert_same(a: Batch, b: Batch) -> None:
     assert (a.keys, a.skipped, a.truncated) == (b.keys, b.skipped, b.truncated)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_workers_change_nothing(workers: int, kit: Kit) -> None:
     make = kit.maker(kit.pictures(bad_every=4), kit.pictures(7, kind="labels"), views=2, seed=5)
     alone = list(Loader(make=make, batch_size=6, steps=12))
