@@ -1,28 +1,28 @@
-"""Parquet files into Arrow's memory; encoded images go to a memory-mapped file of their own."""
+"""Parquet files to columns that are mapped from a file of their own."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows
+from vlc_plugin_data.spill import spilled
 from vlc_plugin_data.vectors import as_vectors
 
-_BATCH = 1_024
+_BATCH = 1_024  # rows with images in them
+_TEXT_BATCH = 65_536
 
 
 def parquet_rows(file: Any, path: str, columns: Columns) -> Rows:
     """The kept rows of an open Parquet file.
 
-    Images inside the file are copied once into a temporary file (in ``TMPDIR``) that is mapped, not read,
-    into
-    memory: random access at the cost of disk space, shared between worker processes.
+    The columns are copied once into a temporary file that is mapped: random access at the cost of disk space, shared
+    between worker processes.
 
     Raises:
         DataError: The file is no Parquet file, lacks a column, or has one of a type that cannot be used.
@@ -43,7 +43,7 @@ def _read(parquet: pq.ParquetFile, path: str, columns: Columns) -> Rows:
     if _is_binary(image_type) or (pa.types.is_struct(image_type) and image_type.get_field_index("bytes") >= 0):
         table = _spilled(parquet, columns)
     elif _is_text(image_type):
-        table = _kept(parquet.read(columns=list(columns.named())), columns)
+        table = _spilled(parquet, columns, _TEXT_BATCH)
     else:
         raise DataError(f"{path}: the column {columns.image!r} holds {image_type}, not paths or encoded images")
     image, key = _image_and_key(table.column(columns.image))
@@ -51,6 +51,7 @@ def _read(parquet: pq.ParquetFile, path: str, columns: Columns) -> Rows:
 
 
 def _vector_rows(table: pa.Table, path: str, columns: Columns) -> Rows:
+    assert columns.vector is not None
     if columns.image is None:
         image = pa.chunked_array([pa.nulls(len(table), pa.string())])
     elif _is_text(_plain_type(table.column(columns.image).type)):
@@ -62,19 +63,12 @@ def _vector_rows(table: pa.Table, path: str, columns: Columns) -> Rows:
     return Rows(image, _captions(table, path, columns), _labels(table, path, columns), vector=vector)
 
 
-def _spilled(parquet: pq.ParquetFile, columns: Columns) -> pa.Table:
-    """The needed columns in a temporary file, already unlinked, that lives as long as its mapping."""
-    descriptor, name = tempfile.mkstemp(suffix=".arrow", prefix="vlc-")
-    os.close(descriptor)
-    try:
-        wanted = list(columns.named())
-        schema = pa.schema([parquet.schema_arrow.field(column) for column in wanted])
-        with pa.OSFile(name, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for batch in parquet.iter_batches(_BATCH, columns=wanted):
-                writer.write_table(_kept(pa.Table.from_batches([batch]).select(wanted), columns))
-        return pa.ipc.open_file(pa.memory_map(name)).read_all()
-    finally:
-        os.unlink(name)
+def _spilled(parquet: pq.ParquetFile, columns: Columns, batch: int = _BATCH) -> pa.Table:
+    """The needed columns of the kept rows, mapped."""
+    wanted = list(columns.named())
+    schema = pa.schema([parquet.schema_arrow.field(column) for column in wanted])
+    batches = parquet.iter_batches(batch, columns=wanted, use_threads=False)
+    return spilled(schema, (_kept(pa.Table.from_batches([one]).select(wanted), columns) for one in batches))
 
 
 def _kept(table: pa.Table, columns: Columns) -> pa.Table:
@@ -116,7 +110,7 @@ def _lists(column: pa.ChunkedArray, name: str, path: str) -> pa.ChunkedArray:
 
 def _single(texts: pa.StringArray) -> pa.ListArray:
     """One list of one text for each text."""
-    return pa.ListArray.from_arrays(pa.array(range(len(texts) + 1), pa.int32()), texts)
+    return pa.ListArray.from_arrays(pa.array(np.arange(len(texts) + 1, dtype=np.int32)), texts)
 
 
 def _labels(table: pa.Table, path: str, columns: Columns) -> pa.ChunkedArray | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vlc_core import DataError
 from vlc_plugin_data.columns import Columns, Rows, keeps
+from vlc_plugin_data.spill import spilled
 from vlc_plugin_data.vectors import VECTOR, of_json
 
 _CHUNK = 8_192
@@ -23,7 +24,6 @@ _LONGEST_FIELD = 1 << 30
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 
 _STRING = pa.string()
-_LABEL = pa.dictionary(pa.int32(), pa.string())
 
 
 class Chunk(NamedTuple):
@@ -95,21 +95,26 @@ def json_chunks(file: TextIO, path: str, columns: Columns) -> Iterator[Chunk]:
 
 
 def to_arrow(chunks: Iterable[Chunk], columns: Columns) -> Rows:
-    """The rows in Arrow's memory."""
-    images, captions, labels, vectors = [], [], [], []
-    for chunk in chunks:
-        images.append(pa.array(chunk.images, _STRING))
-        ends = pa.array(np.cumsum([0, *chunk.counts]), pa.int32())
-        captions.append(pa.ListArray.from_arrays(ends, pa.array(chunk.captions, _STRING)))
-        labels.append(pa.array(chunk.labels, _STRING).dictionary_encode())
-        if chunk.vectors is not None:
-            vectors.append(chunk.vectors)
+    """The rows, mapped from a temporary file."""
+    fields = [("image", _STRING), ("captions", pa.list_(_STRING)), ("label", _STRING)]
+    if columns.vector is not None:
+        fields.append(("vector", VECTOR))
+    schema = pa.schema(fields)
+    table = spilled(schema, (_as_table(chunk, schema) for chunk in chunks))
     return Rows(
-        pa.chunked_array(images, _STRING),
-        pa.chunked_array(captions, pa.list_(_STRING)) if columns.texts else None,
-        None if columns.label is None else pa.chunked_array(labels, _LABEL),
-        vector=None if columns.vector is None else pa.chunked_array(vectors, VECTOR),
+        table.column("image"),
+        table.column("captions") if columns.texts else None,
+        None if columns.label is None else table.column("label").dictionary_encode(),
+        vector=None if columns.vector is None else table.column("vector"),
     )
+
+
+def _as_table(chunk: Chunk, schema: pa.Schema) -> pa.Table:
+    ends = pa.array(np.cumsum([0, *chunk.counts]), pa.int32())
+    captions = pa.ListArray.from_arrays(ends, pa.array(chunk.captions, _STRING))
+    labels = pa.array(chunk.labels, _STRING)
+    vectors = [] if chunk.vectors is None else [chunk.vectors]
+    return pa.Table.from_arrays([pa.array(chunk.images, _STRING), captions, labels, *vectors], schema=schema)
 
 
 def _columns_of(rows: list[list[str]], columns: Columns, places: _Places) -> Chunk:

@@ -37,7 +37,7 @@ class Status(Exception):
 
 
 def boto(status: int) -> ClientError:
-    return ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
+    return ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
 
 
 PASSING = [

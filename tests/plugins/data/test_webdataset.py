@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vlc_core import DataError, Sample
-from vlc_plugin_data import webdataset
+from vlc_plugin_data import stores, webdataset
 from vlc_plugin_data.tars import index_shards
 from vlc_plugin_data.webdataset import WebDataset
 
@@ -110,7 +110,7 @@ def test_neighbours_are_one_read_and_strangers_two(make_tar: Any, monkeypatch: p
     near = make_tar([("0.jpg", b"i" * 600), ("0.txt", b"t")], "near.tar")
     far = make_tar([("0.jpg", b"i" * 600), ("1.jpg", b"j" * 200_000), ("0.txt", b"t"), ("1.txt", b"u")], "far.tar")
     reads: list[tuple[int, int]] = []
-    real = webdataset.read_range
+    real = stores.read_range
 
     def counted(url: str, start: int, stop: int) -> bytes:
         reads.append((start, stop))
