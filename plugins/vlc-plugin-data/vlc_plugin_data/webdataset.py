@@ -15,7 +15,7 @@ from pydantic import Field
 from vlc_core import DataError, Dataset, PathLike, Sample
 from vlc_core.batch import UNLABELLED
 from vlc_plugin_data.labels import Labels, read_labels
-from vlc_plugin_data.stores import read_range
+from vlc_plugin_data.stores import is_local, read_range
 from vlc_plugin_data.tars import combined
 from vlc_plugin_data.tars.headers import BLOCK
 from vlc_plugin_data.tars.index import FIELDS
@@ -23,6 +23,17 @@ from vlc_plugin_data.tars.shards import open_shards
 
 _GAP = 64 << 10  # bytes between members of a sample that are rather read along than asked for apart
 _LONGEST = 16 << 20  # bytes of a caption file
+_AHEAD = 15  # samples of a remote shard that are read at once where the one before them was asked for just now
+_OF_A_PROCESS = ("_samples", "_views", "_piece", "_last")
+_MOST_AHEAD = 32 << 20  # and no more bytes than that
+
+
+class _Piece(NamedTuple):
+    """A part of a shard that was read ahead: bytes ``start`` and on."""
+
+    shard: int
+    start: int
+    data: bytes
 
 
 class _Place(NamedTuple):
@@ -82,6 +93,7 @@ class WebDataset(Dataset):
     def __getitem__(self, index: int) -> Sample:
         shard, row = self._locate(index)
         places = self._places(shard, row, ("image", "txt", "json"))
+        self._read_ahead(shard, row)
         key = f"{_stem(self._urls[shard])}/{self._samples.column('key').chunk(shard)[row].as_py()}"
         found = self._read(shard, places)
         label = UNLABELLED if self._labels is None else int(self._labels[index])
@@ -96,7 +108,7 @@ class WebDataset(Dataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the samples, which another process maps for itself."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_samples", "_views")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_A_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -105,6 +117,8 @@ class WebDataset(Dataset):
     def _map(self) -> None:
         self._samples = combined.open_samples(self._file)
         self._views: dict[int, dict[str, NDArray[np.uint32]]] = {}
+        self._piece: _Piece | None = None
+        self._last: tuple[int, int] | None = None
 
     def _locate(self, index: int) -> tuple[int, int]:
         """The shard of a sample, and its row there."""
@@ -131,11 +145,33 @@ class WebDataset(Dataset):
         """The members of a sample: by one read where they are neighbours."""
         found: dict[str, bytes] = {}
         for start, stop in _spans(places.values()):
-            data = read_range(self._urls[shard], start, stop)
+            data = self._bytes(shard, start, stop)
             for field, place in places.items():
                 if start <= place.start and place.stop <= stop:
                     found[field] = data[place.start - start : place.stop - start]
         return found
+
+    def _bytes(self, shard: int, start: int, stop: int) -> bytes:
+        piece = self._piece
+        if piece is not None and piece.shard == shard and piece.start <= start:
+            data = piece.data[start - piece.start : stop - piece.start]
+            if len(data) == stop - start:
+                return data
+        return read_range(self._urls[shard], start, stop)
+
+    def _read_ahead(self, shard: int, row: int) -> None:
+        """Reads some samples at once where a remote shard is walked through: neighbours come in blocks."""
+        follows, self._last = self._last == (shard, row - 1), (shard, row)
+        if not follows or is_local(self._urls[shard]):
+            return
+        rows = range(row, min(row + _AHEAD, self.shards[shard]))
+        places = [place for one in rows for place in self._places(shard, one, FIELDS).values()]
+        start, stop = min(place.start for place in places), max(place.stop for place in places)
+        have = self._piece
+        if have is not None and have.shard == shard and have.start <= start < have.start + len(have.data):
+            return
+        if stop - start <= min(_MOST_AHEAD, 2 * sum(place.stop - place.start for place in places) + _GAP):
+            self._piece = _Piece(shard, start, read_range(self._urls[shard], start, stop))
 
     def _texts(self, found: dict[str, bytes]) -> tuple[str, ...]:
         facts = _object(found["json"]) if "json" in found else {}

@@ -136,6 +136,20 @@ def test_samples_are_those_of_a_sound_store(
     assert len(flaky.requests) > 100
 
 
+def test_neighbours_in_a_store_are_read_at_once(flaky: Any, make_tar: Any) -> None:
+    path = make_tar(MEMBERS)
+    local, far = WebDataset(path=path), WebDataset(path=f"flaky://{path}")
+    flaky.requests.clear()
+    block = [far[i] for i in range(3, 19)]
+    assert block == [local[i] for i in range(3, 19)]
+    assert len(flaky.requests) == 2  # the first of a block of 16, and all others
+    rest = [far[i] for i in range(19, 30)]
+    assert rest == [local[i] for i in range(19, 30)]
+    assert len(flaky.requests) == 3
+    assert [far[i] for i in (29, 0, 7, 3)] == [local[i] for i in (29, 0, 7, 3)]
+    assert [far[i] for i in range(30)] == [local[i] for i in range(30)]
+
+
 def test_every_kind_of_source_reads_through_faults(flaky: Any, tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "0.jpg").write_bytes(b"meow")
