@@ -22,7 +22,7 @@ from vlc_core.engine.metrics import MetricsFile, Read
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.errors import StorageError, VlcError
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
-from vlc_core.model.folder import model_files
+from vlc_core.model.folder import model_files, settled
 from vlc_core.model.learned import learned_files
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.tokenizer import Tokenizer
@@ -123,7 +123,8 @@ class Recorder:
             return
         towers = {name.removeprefix("towers."): x for name, x in weights.items() if name.startswith("towers.")}
         with tempfile.TemporaryDirectory() as scratch:
-            files = model_files(self._loaded.recipe.model, towers, self._trained.tokenizer, Path(scratch))
+            section = settled(self._loaded.recipe.model, self._trained.model.towers)
+            files = model_files(section, towers, self._trained.tokenizer, Path(scratch))
         learned = {name.removeprefix("objectives."): x for name, x in weights.items() if name.startswith("objectives.")}
         files |= learned_files(self._loaded.recipe.objectives, dict(self._trained.model.objectives.items()), learned)
         # Before the checkpoint, because a run that goes on from it takes its tokenizer from here.

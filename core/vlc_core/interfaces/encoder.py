@@ -75,6 +75,17 @@ class Encoder(nn.Module, ABC):
         own = [name for name, _ in self.named_parameters(recurse=False)]
         return [own + [name for name, _ in self.named_children()]]
 
+    def settled_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options that build this encoder again on another machine, where its weights are loaded into it.
+
+        By default they are those that it was built with. An encoder that read a file or fetched something to learn
+        its own shape says here what it learned instead.
+
+        Args:
+            options: What it was built with.
+        """
+        return options
+
     def load_pretrained(self, path: Path) -> Mapping[str, Tensor]:
         """Loads the weights at ``path``, which fit this encoder and nothing else.
 

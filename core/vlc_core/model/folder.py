@@ -21,6 +21,16 @@ from vlc_core.tokenizer import Tokenizer
 _TRAINING = {"pretrained", "freeze", "layer_decay", "compile"}
 
 
+def settled(model: Model, towers: Towers) -> Model:
+    """The model section with the options that build its encoders again wherever the folder is taken to."""
+    changed = {}
+    for side, spec, tower in (("image", model.image, towers.image), ("text", model.text, towers.text)):
+        options = tower.encoder.settled_options(spec.options)
+        kept = {name: value for name, value in spec.model_dump().items() if name not in spec.options}
+        changed[side] = type(spec).model_validate({**kept, **options})
+    return model.model_copy(update=changed)
+
+
 def model_files(model: Model, towers: dict[str, Tensor], tokenizer: Tokenizer, folder: Path) -> dict[str, bytes]:
     """The files of a ``model/`` folder, by name: weights, the recipe's model section, the tokenizer.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
@@ -36,6 +37,8 @@ class TransformersImage(ImageEncoder):
         folder: Annotated[str, PathLike()] | None = None,
         hub: str | None = None,
         size: Annotated[int, Field(gt=0)] | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
         pool: Pool = "auto",
         remote_code: bool = False,
         recompute: bool = False,
@@ -47,6 +50,8 @@ class TransformersImage(ImageEncoder):
             folder: A folder with ``config.json`` and ``model.safetensors``.
             hub: A name on the hub.
             size: Side of the image in pixels; by default the model's own, or 224.
+            mean: Of each colour, subtracted from pixels in 0…1; by default the model's own, or CLIP's.
+            std: What they are then divided by; likewise.
             pool: What summarises the image: ``auto`` takes the model's own way, ``token`` its first token, ``mean``
                 the mean of all.
             remote_code: Allow code that comes with the model to run.
@@ -61,7 +66,9 @@ class TransformersImage(ImageEncoder):
         settings = image_part(read_config(origin))
         own = side(settings)
         self.size = size or own or 224
-        if origin.config is not None and own is not None:
+        # A configuration that says its own size keeps it, as weights that are loaded later may need.
+        fresh = origin.config is not None and "image_size" not in origin.config
+        if fresh and own is not None:
             settings.image_size = self.size
         self.model = read_model(origin, settings)
         if recompute:
@@ -69,9 +76,11 @@ class TransformersImage(ImageEncoder):
         self.pool = pool
         self.has_summary_token = any(name.endswith(SUMMARY_TOKENS) for name, _ in self.model.named_parameters())
         takes = inspect.signature(self.model.forward).parameters
-        resized = "interpolate_pos_encoding" in takes and origin.config is None and self.size != own
+        resized = "interpolate_pos_encoding" in takes and not fresh and self.size != own
         self.extra = {"interpolate_pos_encoding": True} if resized else {}
-        self.mean, self.std = statistics(origin, self.mean, self.std)
+        found = statistics(origin, self.mean, self.std)
+        self.mean, self.std = found[0] if mean is None else mean, found[1] if std is None else std
+        self._origin = origin
         self.width = self._probe(origin)
 
     def forward(self, pixels: Tensor) -> Encoded:
@@ -91,6 +100,11 @@ class TransformersImage(ImageEncoder):
     def layer_names(self) -> list[list[str]]:
         """The embeddings, then the blocks, those of stages one by one."""
         return ordered(self.model, "model")
+
+    def settled_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The configuration, size and colours that were read, in place of where they were read from."""
+        seen = {"size": self.size, "mean": list(self.mean), "std": list(self.std)}
+        return {**self._origin.settled(options, self.model.config), **seen}
 
     def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
         """Writes the model as it is now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,15 @@ class Origin(NamedTuple):
         """Raises RecipeError unless exactly one place is named."""
         if sum(place is not None for place in (self.config, self.folder, self.hub)) != 1:
             raise RecipeError("A model of the transformers library needs one of config, folder and hub, and only one.")
+
+    def settled(self, options: Mapping[str, Any], config: Any) -> dict[str, Any]:
+        """``options`` with the configuration that was read in place of where it was read from."""
+        if self.config is not None:
+            return dict(options)
+        kept = {name: value for name, value in options.items() if name not in {"folder", "hub"}}
+        said = json.loads(config.to_json_string(use_diff=False))
+        said.pop("_name_or_path", None)
+        return {**kept, "config": said}
 
 
 def transformers() -> Any:

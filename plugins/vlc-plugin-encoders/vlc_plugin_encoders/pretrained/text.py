@@ -5,7 +5,7 @@ Shapes: N texts, L tokens, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, final
 
@@ -57,7 +57,8 @@ class TransformersText(TextEncoder):
         """Loads the model, or builds it from ``config``.
 
         Args:
-            vocabulary: Of the tokenizer; a model that is built takes its size and special ids.
+            vocabulary: Of the tokenizer; a model that is built takes its size and special ids where its
+                configuration does not say them.
             config: The model's configuration: ``model_type`` and whatever differs from its defaults.
             folder: A folder with ``config.json`` and ``model.safetensors``.
             hub: A name on the hub.
@@ -75,11 +76,12 @@ class TransformersText(TextEncoder):
         origin = Origin(config, folder, hub, remote_code)
         settings = text_part(read_config(origin), origin)
         if origin.config is not None:
-            adopt(settings, vocabulary)
+            adopt(settings, vocabulary, said=origin.config.keys())
         check(settings, vocabulary, context, origin)
         self.model = read_model(origin, settings)
         if recompute:
             recompute_blocks(self)
+        self._origin = origin
         self.context, self.width = context, int(settings.hidden_size)
         self.pool = pool if pool != "auto" else ("end" if "clip" in settings.model_type else "first")
         self.pad = settings.pad_token_id if getattr(settings, "pad_token_id", None) is not None else vocabulary.pad
@@ -100,6 +102,10 @@ class TransformersText(TextEncoder):
     def layer_names(self) -> list[list[str]]:
         """The embeddings, then the blocks."""
         return ordered(self.model, "model")
+
+    def settled_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The configuration that was read, in place of where it was read from."""
+        return self._origin.settled(options, self.model.config)
 
     def export(self, folder: Path, *, to: str, tokenizer: Tokenizer) -> Exported:
         """Writes the model as it is now, with its tokenizer."""
@@ -129,13 +135,18 @@ def text_part(config: Any, origin: Origin) -> Any:
     return config
 
 
-def adopt(config: Any, vocabulary: Vocabulary) -> None:
-    """Gives a model that is yet to be built the tokenizer's size and special ids."""
-    config.vocab_size = vocabulary.size
-    config.pad_token_id = vocabulary.pad
-    config.bos_token_id = vocabulary.start
-    # Towers that look for the end token compare ids with it and cannot do without one.
-    config.eos_token_id = vocabulary.size - 1 if vocabulary.end is None else vocabulary.end
+def adopt(config: Any, vocabulary: Vocabulary, *, said: Collection[str]) -> None:
+    """Gives a model that is yet to be built the tokenizer's size and special ids, except where ``said`` has the key."""
+    own = {
+        "vocab_size": vocabulary.size,
+        "pad_token_id": vocabulary.pad,
+        "bos_token_id": vocabulary.start,
+        # Towers that look for the end token compare ids with it and cannot do without one.
+        "eos_token_id": vocabulary.size - 1 if vocabulary.end is None else vocabulary.end,
+    }
+    for key, value in own.items():
+        if key not in said:
+            setattr(config, key, value)
 
 
 def check(config: Any, vocabulary: Vocabulary, context: int, origin: Origin) -> None:
