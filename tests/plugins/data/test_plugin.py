@@ -14,7 +14,7 @@ from vlc_core.options.use import Use
 from vlc_core.plugins import plugins
 
 OFFERED = {
-    "dataset": {"digits", "folder", "manifest"},
+    "dataset": {"digits", "folder", "manifest", "webdataset", "huggingface", "coco", "karpathy"},
     "sampler": {"shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"},
     "transform": {"clip", "fit", "tcl"},
     "prompts": {"clip80", "clip7", "simple", "digits"},
