@@ -94,6 +94,8 @@ class Step:
         self._batch = batch
         self._known: dict[str, Features] = dict(known or {})
         self._scale = scale
+        # An objective may be the first to ask for a feature where it takes no gradient itself; others do.
+        self._graph = torch.is_grad_enabled()
         self.labels = batch.labels
         self.groups = batch.groups
         self.numbers = batch.numbers
@@ -149,7 +151,8 @@ class Step:
     def scale(self) -> Tensor:
         """The scale 1/τ of the logits, shape (1,)."""
         if self._scale is None:
-            self._scale = self._towers.temperature()
+            with torch.set_grad_enabled(self._graph):
+                self._scale = self._towers.temperature()
         return self._scale
 
     @property
@@ -172,7 +175,8 @@ class Step:
     def features(self, name: str) -> Features:
         """The features of that name, one of :meth:`Setting.student` or :meth:`Setting.momentum`."""
         if name not in self._known:
-            self._known |= self._computed(name)
+            with torch.set_grad_enabled(self._graph):
+                self._known |= self._computed(name)
         return self._known[name]
 
     def encode(self, names: list[str]) -> dict[str, Features]:

@@ -59,3 +59,15 @@ def test_given_features_are_taken_as_they_are(small: ModuleType, counted):
     assert step.text is given
     assert step.scale.item() == 1
     assert not calls
+
+
+def test_who_asks_first_without_a_gradient_takes_it_from_nobody(small: ModuleType, counted):
+    towers, _ = counted
+    step = Step(Setting(towers), small.batch())
+    with torch.no_grad():
+        first = (step.scale, step.image.embed, step.text.embed)
+    assert all(x.requires_grad for x in first)
+    with torch.no_grad():
+        embedding = Step(Setting(towers), small.batch())
+    assert not embedding.scale.requires_grad
+    assert not embedding.image.embed.requires_grad
