@@ -127,7 +127,7 @@ def batch() -> Batch:
 
 
 def taken(names: list[str], size: int | None, *, part: int | None = None, **options: Any) -> tuple[Any, Any]:
-    """Metrics and gradients of a step of this rank's share of the batch, or of half ``part``, in micro-batches or not."""
+    """Metrics and gradients of a step of this rank's share of the batch, or of its half ``part``."""
     how, made, given = steps(), model(names, **options), batch()
     if distributed.world() > 1:
         part = distributed.rank()
