@@ -154,7 +154,10 @@ def test_plain_merges_that_are_none_are_refused(tmp_path: Path) -> None:
             read(tmp_path / "merges.txt")
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"#version\na b c\n"), gzip.compress(b"#version\n")])
+NO_MERGES = [b"not gzip", gzip.compress(b"#version\na b c\n"), gzip.compress(b"#version\n")]
+
+
+@pytest.mark.parametrize("content", NO_MERGES, ids=["text", "three pieces", "none"])
 def test_merges_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "merges.txt.gz"
     path.write_bytes(content)
