@@ -173,9 +173,11 @@ def build_pretrainer(
     needs: dict[str, Needs] = {}
     for spec in recipe.objectives:
         at = where(f"objectives.{spec.name}")
-        objectives[spec.name] = options.build(registry, "objective", spec, info, where=at)
-        needs[spec.name] = type(objectives[spec.name]).requires(spec.options)
+        kind: type[Objective] = registry.find("objective", spec.use).load()
+        needs[spec.name] = kind.requires(spec.options)
         _check_needs(at, needs[spec.name], recipe, data, info)
+        _check_tokens(at, needs[spec.name], towers)
+        objectives[spec.name] = options.build(registry, "objective", spec, info, where=at)
     setting = _setting(recipe, towers, tokenizer, reduce(Needs.merge, needs.values()))
     pretrainer = Pretrainer(setting, objectives, {spec.name: spec.weight for spec in recipe.objectives}, needs)
     _give_scalars_a_dimension(pretrainer)
@@ -272,6 +274,21 @@ def _check_needs(at: str, needs: Needs, recipe: Recipe, data: Data, info: ModelI
             f"{at} reads a queue of {info.queue} features, which a batch of {recipe.train.batch_size} would overrun: "
             f"set model.momentum.queue to 0 or to at least the batch size"
         )
+
+
+def _check_tokens(at: str, needs: Needs, towers: Towers) -> None:
+    """Refuses an objective that reads patches or words of an encoder that gives none."""
+    anyway = needs.fusion or needs.locals
+    for side, tower, read in (
+        ("image", towers.image, anyway or needs.image_tokens),
+        ("text", towers.text, anyway or needs.text_tokens),
+    ):
+        if read and not tower.encoder.gives_tokens:
+            parts = "patches" if side == "image" else "words"
+            raise RecipeError(
+                f"{at} reads {parts} one by one, and the {side} encoder has one vector for the whole: "
+                f"choose another model.{side}"
+            )
 
 
 def _give_scalars_a_dimension(module: nn.Module) -> None:

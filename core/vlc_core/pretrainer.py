@@ -51,7 +51,7 @@ class Pretrainer(nn.Module):
             self.twins = setting.twins
         self.objectives = nn.ModuleDict(objectives)
         self.weights = weights
-        self.needs = setting.needs
+        self.needs, self.needs_of = setting.needs, needs
         self.views = setting.views
         self.batch_scope = [name for name in objectives if needs[name].scope == "batch"]
         self.micro_scope = [name for name in objectives if needs[name].scope == "micro"]

@@ -40,6 +40,7 @@ class Plan:
         exposures: What it sees of each source.
         evaluators: Their names.
         takes: Memory, traffic and compute of a device.
+        warnings: What had better be otherwise, a sentence each.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Plan:
     exposures: tuple[Exposure, ...]
     evaluators: tuple[str, ...]
     takes: Takes
+    warnings: tuple[str, ...]
 
 
 def check(
@@ -79,7 +81,7 @@ def check(
     The recipe and every option are checked, the data is opened, and the model is built. Memory, traffic and compute of
     a device are worked out. No folder is made.
     """
-    from vlc_cli import console, plan_tables
+    from vlc_cli import console, failures, plan_tables
     from vlc_cli.logs import show_warnings
     from vlc_core.plugins import plugins
     from vlc_core.recipe import load_recipe
@@ -94,6 +96,8 @@ def check(
     else:
         console.say(described(plan))
         console.say(plan_tables.tables(plan.takes))
+        for sentence in plan.warnings:
+            failures.warn(sentence)
         if on is None and plan.takes.on == "cpu":
             console.say(console.dim("planned for the CPU, as this machine has no GPU; --on cuda plans for GPUs"))
 
@@ -114,6 +118,7 @@ def plan_of(
     from vlc_core.loading.exposure import exposures
     from vlc_core.model.start import check_origins, load_start
     from vlc_core.plan.planning import make_plan
+    from vlc_core.plan.remarks import remarks
 
     recipe, where = loaded.recipe, loaded.place
     deepspeed_config(recipe, 1)
@@ -145,6 +150,7 @@ def plan_of(
         exposures=exposures(data.sampler, samples),
         evaluators=tuple(evaluators),
         takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
+        warnings=tuple(remarks(recipe, model, epoch, where)),
     )
 
 

@@ -59,11 +59,13 @@ class Encoder(nn.Module, ABC):
         returns_tokens: Whether anybody reads ``Encoded.tokens``. The framework sets it to False when no objective
             needs them, and an encoder may then skip what only they need.
         leading_tokens: How many of the first ``tokens`` stand for no patch or word: 1 where a summary token leads.
+        gives_tokens: Whether there are ``Encoded.tokens`` at all; a recipe that needs them is refused where not.
     """
 
     width: int
     returns_tokens: bool = True
     leading_tokens: int = 0
+    gives_tokens: bool = True
 
     def layer_names(self) -> list[list[str]]:
         """What the encoder is made of, from its input on: its embeddings, then its blocks one by one.

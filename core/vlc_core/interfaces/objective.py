@@ -47,6 +47,7 @@ class Needs:
         queue: Whether it reads their queues.
         locals: Whether it reads the twins' embeddings of patches and words.
         masking: The share of tokens that is hidden in ``Step.masked_text``; 0 where it does not read that.
+        text_draws: Whether it compares draws of dropout of a text, and so learns little from texts without dropout.
         scope: ``"batch"`` sees the whole batch of all ranks at once, as contrast must; ``"micro"`` is content with
             one micro-batch at a time.
     """
@@ -60,6 +61,7 @@ class Needs:
     queue: bool = False
     locals: bool = False
     masking: float = 0.0
+    text_draws: bool = False
     scope: Scope = "batch"
 
     def merge(self, other: Needs) -> Needs:

@@ -98,6 +98,7 @@ def _check_shapes(encoder: Encoder, inputs: Inputs) -> None:
     assert out.summary.isfinite().all(), "summary holds a number that is not finite"
     assert not torch.equal(out.summary[0], out.summary[1]), "two different items have the same summary"
     assert (out.mask is None) or (out.tokens is not None), "a mask without tokens"
+    assert encoder.gives_tokens or out.tokens is None, "there are tokens, and gives_tokens says that there are none"
     if out.tokens is not None:
         assert out.tokens.ndim == 3, "tokens have three dimensions, (N, L, W)"
         assert out.tokens.shape[::2] == (number, encoder.width), "tokens are (N, L, width)"

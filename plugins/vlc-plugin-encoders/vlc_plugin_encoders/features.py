@@ -30,7 +30,7 @@ class Features(ImageEncoder):
             normalise: Whether each vector is brought to length one; a vector of zeros stays as it is.
         """
         super().__init__()
-        self.size = 0
+        self.size, self.gives_tokens = 0, False
         self.width = self.vector_width = width
         self.normalise = normalise
 

@@ -41,6 +41,7 @@ class LinearText(TextEncoder):
         """
         super().__init__()
         self.width, self.context = width, context
+        self.leading_tokens = 0 if vocabulary.start is None else 1
         self.table = nn.Embedding(vocabulary.size, width)
         nn.init.normal_(self.table.weight, std=1.0)
 

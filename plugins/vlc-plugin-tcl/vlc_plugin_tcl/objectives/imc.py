@@ -16,7 +16,7 @@ class IntraModalContrast(Objective):
     The mean of both modalities, which its two terms add up to. Yang et al. 2022, arXiv 2202.10401, section 3.3.
     """
 
-    needs = Needs(momentum=True, queue=True)
+    needs = Needs(momentum=True, queue=True, text_draws=True)
 
     def __init__(self, model: ModelInfo, *, false_negatives: FalseNegatives = "exclude") -> None:
         """Sets its options.
