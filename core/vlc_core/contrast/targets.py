@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from vlc_core.contrast.classes import distances_to_class_means
 from vlc_core.contrast.op import pair_logsumexp, streaming_logsumexp
 from vlc_core.distributed import all_sum, first_row, rank, row_counts, world
 from vlc_core.distributed import gather as gather_ranks
@@ -88,8 +89,8 @@ def label_losses(
     place = _Place.of(left_BD, gather)
     keys_GD = _gathered(right_BD, place)
     rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
-    own_BD = wide(keys_GD)[place.own]
-    drift_B = scale * dot(left_BD, own_BD - _class_means(keys_GD, labels_B, place))
+    apart_B = distances_to_class_means(wide(left_BD), wide(keys_GD), place.own, _gathered(labels_B, place))
+    drift_B = scale * apart_B
     return softplus_exact(rows_B - positive_B) + drift_B, softplus_exact(columns_B - positive_B) + drift_B
 
 
@@ -166,21 +167,6 @@ def _smoothing_drift(anchors_BD: Tensor, keys_BD: Tensor, place: _Place, chosen:
         return dot(anchors_BD, wide_BD - sum_D / place.total)
     extra_B1 = (~torch.isin(place.own, chosen))[:, None].to(wide_BD.dtype)
     return dot(anchors_BD, wide_BD - (sum_D + extra_B1 * wide_BD) / (chosen.shape[0] + extra_B1))
-
-
-def _class_means(keys_GD: Tensor, labels_B: Tensor, place: _Place) -> Tensor:
-    """For each of this rank's rows the mean of all keys with its label, (B, D): its own where it is alone."""
-    labels_G = _gathered(labels_B, place)
-    numbers_G = torch.arange(place.total, device=labels_G.device)
-    labels_G = torch.where(labels_G < 0, -1 - numbers_G, labels_G)
-    sorted_G, order_G = labels_G.sort(stable=True)
-    class_G = torch.zeros_like(labels_G)
-    class_G[order_G[1:]] = (sorted_G[1:] != sorted_G[:-1]).cumsum(0)
-    wide_GD = wide(keys_GD)
-    sums = torch.zeros_like(wide_GD).index_add(0, class_G, wide_GD)
-    sizes = wide_GD.new_zeros(place.total).index_add(0, class_G, wide_GD.new_ones(place.total))
-    own_B = class_G[place.own]
-    return sums[own_B] / sizes[own_B, None]
 
 
 def wide(x: Tensor) -> Tensor:
