@@ -15,6 +15,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "encoders": {
         "image_encoder": ("vit", "resnet", "features", "transformers", "timm"),
         "text_encoder": ("text-transformer", "linear-text", "transformers"),
+        "fusion_encoder": ("cross-attention", "transformers"),
         "tokenizer": ("word", "bpe", "byte-level", "unigram", "file", "whole-text", "transformers"),
     },
     "eval": {

@@ -53,6 +53,12 @@ def vlc_register(registry: Registrar) -> None:
         summary="transformer blocks over the text's tokens that also attend to the image's",
         source="ALBEF, NeurIPS 2021",
     )
+    registry.fusion_encoder(
+        "transformers",
+        f"{HERE}.pretrained.fusion:TransformersFusion",
+        summary="The upper layers of a BERT of the transformers library, each with attention to the image",
+        source="ALBEF, NeurIPS 2021",
+    )
     registry.tokenizer(
         "transformers",
         f"{HERE}.tokenizers.library:TransformersTokenizer",

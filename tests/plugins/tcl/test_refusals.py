@@ -45,7 +45,10 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return check
 
 
-VECTORS = ["model.image={use: features, width: 4}", "data.train=[{use: manifest, path: v.jsonl, features: vector, text: text}]"]
+VECTORS = [
+    "model.image={use: features, width: 4}",
+    "data.train=[{use: manifest, path: v.jsonl, features: vector, text: text}]",
+]
 
 
 @pytest.mark.parametrize("objective", ["lmi", "itm", "mlm"])

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
@@ -23,6 +23,7 @@ from vlc_plugin_encoders.pretrained.layers import ordered, recompute_blocks
 from vlc_plugin_encoders.pretrained.library import Origin, fetch, read_config, read_model, transformers
 
 SUMMARY_TOKENS = ("cls_token", "class_embedding", "class_token")
+FURTHER_TOKENS = ("distillation_token", "register_tokens")
 Pool = Literal["auto", "token", "mean"]
 
 
@@ -82,11 +83,14 @@ class TransformersImage(ImageEncoder):
         self.mean, self.std = found[0] if mean is None else mean, found[1] if std is None else std
         self._origin = origin
         self.width = self._probe(origin)
+        # Where the result is a map, a summary token that the model has is not in it.
+        self.leading_tokens = 0 if self._gives_map else leading(self.model)
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are the library's ``last_hidden_state``."""
         out = self.model(pixel_values=pixels, **self.extra)
         x = out.last_hidden_state
+        self._gives_map = x.ndim == 4
         x_NLW: Tensor = x.flatten(2).transpose(1, 2) if x.ndim == 4 else x
         own = getattr(out, "pooler_output", None)
         if self.pool == "auto" and own is not None:
@@ -124,6 +128,12 @@ class TransformersImage(ImageEncoder):
             raise RecipeError(f"{origin.name} cannot encode an image of {self.size} pixels a side: {first}.") from error
         self.train()
         return int(out.summary.shape[1])
+
+
+def leading(model: nn.Module) -> int:
+    """How many tokens lead those of the patches: the summary's, one that was distilled to, registers."""
+    named = [p for name, p in model.named_parameters() if name.endswith((*SUMMARY_TOKENS, *FURTHER_TOKENS))]
+    return sum(1 if p.ndim == 1 else p.shape[-2] for p in named)
 
 
 def image_part(config: Any) -> Any:

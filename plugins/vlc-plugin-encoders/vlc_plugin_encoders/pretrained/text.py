@@ -51,6 +51,7 @@ class TransformersText(TextEncoder):
         hub: str | None = None,
         context: Annotated[int, Field(ge=3)] = 77,
         pool: Pool = "auto",
+        layers: Annotated[int, Field(gt=0)] | None = None,
         remote_code: bool = False,
         recompute: bool = False,
     ) -> None:
@@ -64,6 +65,8 @@ class TransformersText(TextEncoder):
             hub: A name on the hub.
             context: The longest text in tokens, start and end included.
             pool: Which token summarises the text; ``auto`` takes the end for CLIP's towers, else the first.
+            layers: Keep only so many of the model's first layers, where the upper ones are those of a fusion encoder;
+                by default all.
             remote_code: Allow code that comes with the model to run.
             recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
@@ -78,10 +81,13 @@ class TransformersText(TextEncoder):
         if origin.config is not None:
             adopt(settings, vocabulary, said=origin.config.keys())
         check(settings, vocabulary, context, origin)
+        if layers is not None:
+            keep(settings, layers, origin)
         self.model = read_model(origin, settings)
         if recompute:
             recompute_blocks(self)
         self._origin = origin
+        self.leading_tokens = 0 if vocabulary.start is None else 1
         self.context, self.width = context, int(settings.hidden_size)
         self.pool = pool if pool != "auto" else ("end" if "clip" in settings.model_type else "first")
         self.pad = settings.pad_token_id if getattr(settings, "pad_token_id", None) is not None else vocabulary.pad
@@ -147,6 +153,18 @@ def adopt(config: Any, vocabulary: Vocabulary, *, said: Collection[str]) -> None
     for key, value in own.items():
         if key not in said:
             setattr(config, key, value)
+
+
+def keep(config: Any, layers: int, origin: Origin) -> None:
+    """Has the model built, or loaded, with its first ``layers`` alone.
+
+    Raises:
+        RecipeError: It has not that many.
+    """
+    there = config.num_hidden_layers
+    if layers > there:
+        raise RecipeError(f"{origin.name} has {there} layers, fewer than layers: {layers}; set fewer.")
+    config.num_hidden_layers = layers
 
 
 def check(config: Any, vocabulary: Vocabulary, context: int, origin: Origin) -> None:

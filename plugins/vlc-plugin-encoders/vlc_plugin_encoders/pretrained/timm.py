@@ -50,6 +50,7 @@ class TimmImage(ImageEncoder):
         self.mean, self.std = tuple(settings["mean"]), tuple(settings["std"])
         self.channels_last = bool(getattr(self.model, "output_fmt", "") == "NHWC")
         self.width = self._probe(name)
+        self.leading_tokens = int(getattr(self.model, "num_prefix_tokens", 0)) if self.gives_tokens else 0
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are what timm calls the features."""
@@ -76,6 +77,7 @@ class TimmImage(ImageEncoder):
                 f"timm's {name} cannot encode an image of {self.size} pixels a side ({error}); choose another size."
             ) from error
         self.train()
+        self.gives_tokens = out.tokens is not None
         return int(out.summary.shape[1])
 
 
