@@ -149,7 +149,7 @@ def test_captions_are_those_that_training_may_draw(registry: Registry):
 
 
 def test_only_so_many_captions_are_read(registry: Registry, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(assemble, "CAPTIONS_READ", 4)
+    monkeypatch.setattr("vlc_core.assemble.data.CAPTIONS_READ", 4)
     assert len(list(assemble.build_data(recipe(), registry).captions())) == 4
 
 
