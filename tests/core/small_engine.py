@@ -78,7 +78,7 @@ class Trainer:
         self.model = small().model(mix, dtype=torch.float32, **(model or {}))
         adam = said.train.optimizer
         groups = optimizers.parameter_groups(self.model, adam.weight_decay)
-        optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
+        optimizer = optimizers.make_optimizer(groups, adam)
         config = deepspeed_config(said, distributed.world())
         # Also where one rank alone would be given stage 0: what several ranks do is tried on one.
         config["zero_optimization"]["stage"] = stage

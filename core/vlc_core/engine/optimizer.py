@@ -1,12 +1,17 @@
-"""AdamW, with decay where decay belongs."""
+"""AdamW and LAMB, with decay where decay belongs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from vlc_core.engine.lamb import Lamb
+
+if TYPE_CHECKING:
+    from vlc_core.recipe.schema import Optimizer
 
 
 def parameter_groups(
@@ -23,16 +28,32 @@ def parameter_groups(
         module: Its parameters that require a gradient.
         weight_decay: Of matrices.
         scales: By the parameter's name, what the learning rate is multiplied by where it is not 1. Each value makes
-            groups of its own, which say it as ``lr_scale``.
+            groups of its own, which say it as ``lr_scale``. ``adapts`` is for LAMB: whether the group is of matrices.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((scales.get(name, 1.0), parameter.dim() >= 2), []).append(parameter)
     return [
-        {"params": groups[scale, decays], "weight_decay": weight_decay if decays else 0.0, "lr_scale": scale}
-        for scale, decays in sorted(groups, reverse=True)
+        {
+            "params": groups[scale, matrices],
+            "weight_decay": weight_decay if matrices else 0.0,
+            "lr_scale": scale,
+            "adapts": matrices,
+        }
+        for scale, matrices in sorted(groups, reverse=True)
     ]
+
+
+def make_optimizer(groups: Iterable[dict[str, Any]], said: Optimizer) -> torch.optim.Optimizer:
+    """The one that a recipe asks for."""
+    make = lamb if said.use == "lamb" else adamw
+    return make(groups, lr=said.lr, betas=said.betas, eps=said.eps)
+
+
+def lamb(groups: Iterable[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> Lamb:
+    """LAMB, for large batches: each matrix takes steps in proportion to its own length."""
+    return Lamb(list(groups), lr=lr, betas=betas, eps=eps)
 
 
 def adamw(groups: Iterable[dict[str, Any]], *, lr: float, betas: tuple[float, float], eps: float) -> torch.optim.AdamW:

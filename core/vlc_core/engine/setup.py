@@ -13,7 +13,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from vlc_core import distributed
+from vlc_core.engine.lamb import Lamb
 from vlc_core.errors import RecipeError
+
+# DeepSpeed knows a few optimizers by name and asks to be told of any other. LAMB's norms are of whole parameters
+# because it is told where their pieces are.
+_TRUSTED = {"zero_allow_untested_optimizer": True}
 
 
 def wrap(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[str, Any]) -> Any:
@@ -36,7 +41,7 @@ def _wrapped(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mappin
     from deepspeed.runtime.zero.utils import ZeRORuntimeException
     from deepspeed.utils import logger
 
-    from vlc_core.engine.zero import make_moments
+    from vlc_core.engine import zero
 
     logger.setLevel(logging.ERROR)
     # Compiled at first use on the CPU, only for an all-reduce of inference that training never calls.
@@ -49,14 +54,16 @@ def _wrapped(module: nn.Module, optimizer: torch.optim.Optimizer, config: Mappin
     )
     try:
         engine, *_ = deepspeed.initialize(
-            model=module, optimizer=optimizer, config=dict(config), dist_init_required=False
+            model=module, optimizer=optimizer, config={**_TRUSTED, **config}, dist_init_required=False
         )
     except (ValidationError, AssertionError, DeepSpeedConfigError, ZeRORuntimeException) as error:
         raise RecipeError(f"deepspeed refuses its section of the recipe: {_one_line(error)}") from error
     if engine.zero_optimization_stage() == 0 and distributed.world() == 1:
         # There is nothing to add up, and DeepSpeed would put all gradients into one buffer and back.
         engine.enable_backward_allreduce = False
-    make_moments(engine)
+    zero.make_moments(engine)
+    if isinstance(optimizer, Lamb) and engine.zero_optimization_stage() > 0:
+        optimizer.take_pieces(zero.pieces(engine))
     return engine
 
 

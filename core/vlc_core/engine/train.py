@@ -116,10 +116,10 @@ def _run(
     compile_towers(recipe.model, towers, on, loaded.place)
     parameters = assemble.parameter_counts(model)
 
-    world, adam = distributed.world(), recipe.train.optimizer
+    world = distributed.world()
     scales = rate_scales(recipe.model, towers)
-    groups = optimizers.parameter_groups(model, adam.weight_decay, scales)
-    optimizer = optimizers.adamw(groups, lr=adam.lr, betas=adam.betas, eps=adam.eps)
+    groups = optimizers.parameter_groups(model, recipe.train.optimizer.weight_decay, scales)
+    optimizer = optimizers.make_optimizer(groups, recipe.train.optimizer)
     engine = wrap(model.to(on), optimizer, deepspeed_config(recipe, world))
     if saved is not None:
         zero.set_moments(engine, saved.moments, progress.step)

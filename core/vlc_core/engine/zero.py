@@ -67,6 +67,19 @@ def set_moments(engine: Any, values: Mapping[str, Tensor], steps: int) -> None:
         entry["step"].fill_(float(steps))
 
 
+def pieces(engine: Any) -> dict[Tensor, list[slice]]:
+    """Where in each flat tensor of torch's optimizer this rank's pieces of parameters are; of a stage above 0.
+
+    A flat tensor has the same parameters in the same order on every rank; a piece may be empty, and padding is in none.
+    """
+    optimizer = engine.optimizer
+    if engine.zero_optimization_stage() == 3:
+        flats, groups = optimizer.fp32_partitioned_groups_flat, optimizer.fp16_groups
+        return {flat: [_partition(p) for p in group] for flat, group in zip(flats, groups, strict=True)}
+    flats, groups = optimizer.single_partition_of_fp32_groups, optimizer.bit16_groups
+    return {flat: [_fragment(p) for p in group] for flat, group in zip(flats, groups, strict=True)}
+
+
 @torch.no_grad()
 def clamp(parameter: Any, low: float, high: float) -> None:
     """Bounds a parameter after the optimizer's step, in every copy that this rank has. Without communication."""
@@ -80,6 +93,22 @@ def clamp(parameter: Any, low: float, high: float) -> None:
     fragment = getattr(parameter, "_hp_mapping", None)
     if fragment is not None:
         fragment.hp_fragment.clamp_(low, high)
+
+
+def _partition(parameter: Any) -> slice:
+    """ZeRO-3's piece: the last ranks' may be padded, or nothing but padding."""
+    optimizer = parameter._z3_optimizer
+    _, start, length = optimizer.grad_position[optimizer.get_param_id(parameter)]
+    left = parameter.ds_numel - length * optimizer._get_param_partition_rank(parameter)
+    return slice(start, start + min(max(left, 0), length))
+
+
+def _fragment(parameter: Any) -> slice:
+    """The piece of ZeRO 1 and 2."""
+    if parameter._hp_mapping is None:
+        return slice(0, 0)
+    address = parameter._hp_mapping.get_hp_fragment_address()
+    return slice(address.start, address.start + address.numel)
 
 
 def _whole(tensor: Tensor) -> Tensor:

@@ -196,7 +196,10 @@ class Data(Section):
 class Optimizer(Section):
     """The optimizer. Biases, norms and the logit scale are exempt from weight decay."""
 
-    use: Literal["adamw"] = Field(default="adamw", description="Which one.")
+    use: Literal["adamw", "lamb"] = Field(
+        default="adamw",
+        description="Which one; `lamb` gives each matrix steps in proportion to its length, for very large batches.",
+    )
     lr: Positive = Field(default=5e-4, description="The peak learning rate.")
     weight_decay: Annotated[FiniteFloat, Field(ge=0)] = Field(default=0.2, description="Decoupled weight decay.")
     betas: tuple[Annotated[FiniteFloat, Field(ge=0, lt=1)], Annotated[FiniteFloat, Field(ge=0, lt=1)]] = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # plugin name → kind → component names
 CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
-    "align": {"objective": ("align",)},
+    "align": {"objective": ("align",), "image_encoder": ("efficientnet",)},
     "clip": {"objective": ("clip", "bag-of-words")},
     "data": {
         "dataset": ("digits", "folder", "manifest", "webdataset", "huggingface", "coco", "karpathy", "shapes"),

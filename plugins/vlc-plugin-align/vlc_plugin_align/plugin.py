@@ -1,0 +1,41 @@
+"""What vlc-plugin-align offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlc_core import hookimpl
+
+if TYPE_CHECKING:
+    from vlc_core.registry import Registrar
+
+SOURCE = "ALIGN, ICML 2021"
+
+
+@hookimpl
+def vlc_register(registry: Registrar) -> None:
+    """Names the components of this plugin."""
+    registry.objective(
+        "align",
+        "vlc_plugin_align.objective:Align",
+        summary="matches images and texts as CLIP does, with a smoothed target and any share of the batch as negatives",
+        source=SOURCE,
+    )
+    registry.image_encoder(
+        "efficientnet",
+        "vlc_plugin_align.efficientnet:EfficientNet",
+        summary="EfficientNet B0 to B7 and L2 by name, from a configuration, a folder or the hub",
+        source="EfficientNet, ICML 2019",
+    )
+    registry.recipe(
+        "base", "vlc_plugin_align:recipes/base.yaml", summary="EfficientNet-B7 and BERT-Large", source=SOURCE
+    )
+    registry.recipe(
+        "laptop", "vlc_plugin_align:recipes/laptop.yaml", summary="5 M parameters, for a CPU", source=SOURCE
+    )
+    registry.recipe(
+        "cluster",
+        "vlc_plugin_align:recipes/cluster.yaml",
+        summary="EfficientNet-L2 and BERT-Large, 16,384 pairs a step, for many GPUs",
+        source=SOURCE,
+    )
