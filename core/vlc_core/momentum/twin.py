@@ -44,6 +44,7 @@ class MomentumTwin(nn.Module):
         # In a tuple, so that the followed parameters do not become this module's own.
         self._followed = (module,)
         self._pairs: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] | None = None
+        self._plain: tuple[list[Tensor], list[Tensor]] | tuple[()] | None = None
         self.train(self.training)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,6 +57,10 @@ class MomentumTwin(nn.Module):
         super().train(mode)
         self.copied.train(mode and self.draws)
         return self
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self._plain = None  # another type or device may be another way to move
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
     @torch.no_grad()
     def restart(self) -> None:
@@ -76,9 +81,14 @@ class MomentumTwin(nn.Module):
                 _matched(self.copied.named_buffers(), module.named_buffers()),
             )
         parameters, buffers = self._pairs
-        held = [pair for twin, source in parameters for pair in _held(twin, source)]
-        if held:
-            torch._foreach_lerp_([twin for twin, _ in held], [source for _, source in held], 1.0 - self.momentum)
+        if self._plain is None or (self._plain and hasattr(self._plain[0][0], "ds_tensor")):
+            self._plain = _plain(parameters)
+        if self._plain:
+            torch._foreach_lerp_(*self._plain, 1.0 - self.momentum)
+        else:
+            held = [pair for twin, source in parameters for pair in _held(twin, source)]
+            if held:
+                torch._foreach_lerp_([twin for twin, _ in held], [source for _, source in held], 1.0 - self.momentum)
         for twin, source in buffers:
             twin.copy_(source)
 
@@ -98,6 +108,14 @@ def _single(module: nn.Module) -> nn.Module:
         if tensor.is_floating_point():
             tensor.data = tensor.data.to(torch.promote_types(tensor.dtype, torch.float32))
     return module
+
+
+def _plain(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], list[Tensor]] | tuple[()]:
+    """Both sides of whole parameters of one type, which need no look at each in every step; empty for others."""
+    for twin, source in pairs:
+        if hasattr(twin, "ds_tensor") or hasattr(source, "ds_tensor") or twin.dtype != source.dtype:
+            return ()
+    return ([twin for twin, _ in pairs], [source for _, source in pairs]) if pairs else ()
 
 
 def _held(twin: Tensor, source: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vlc_core.contrast import Queue, key_losses, streaming_logsumexp
 from vlc_core.masking import IGNORED
+from vlc_core.places import has_values
 
 
 def cma_loss(
@@ -115,7 +116,9 @@ def local_logsumexp(
         groups: (G,) int64, the samples' groups.
     """
     where_M = mask_GL.flatten().nonzero().squeeze(1)
-    local_MD = local_GLD.flatten(0, 1).index_select(0, where_M)
+    local_MD = local_GLD.flatten(0, 1)
+    if not has_values(mask_GL) or len(where_M) < len(local_MD):  # all patches are real: no copy of them then
+        local_MD = local_MD.index_select(0, where_M)
     return streaming_logsumexp(summary_BD, local_MD, scale, exclude=(own, groups[where_M // mask_GL.shape[1]]))
 
 
