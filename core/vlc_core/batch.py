@@ -1,6 +1,6 @@
 """What flows from a dataset to a training step: one ``Sample``, then a ``Batch`` of them.
 
-Shapes: V views, B batch, L tokens, H × W pixels, F numbers of a precomputed vector.
+Shapes: V views, B batch, L tokens, A answers, H × W pixels, F numbers of a precomputed vector.
 """
 
 from __future__ import annotations
@@ -29,12 +29,17 @@ class Sample:
             a text is then made from the class name and a prompt template.
         label: The class by its index into ``Dataset.classes``; -1 where there is none.
         key: What the image is called. Samples of one source with equal keys show the same image.
+        second: A second image that the texts speak of together with the first; it is then the second view in
+            training, in place of another cut of the first.
+        answers: Several classes that are right to a degree, each with its score in 0…1, in place of the one label.
     """
 
     image: bytes | Image.Image | NDArray[np.float32]
     texts: tuple[str, ...] = ()
     label: int = UNLABELLED
     key: str = ""
+    second: bytes | Image.Image | None = None
+    answers: tuple[tuple[int, float], ...] = ()
 
 
 class Skipped(NamedTuple):
@@ -61,6 +66,9 @@ class Batch:
         keys: The names of the samples, B of them.
         skipped: Samples whose slots were drawn again while this batch was made.
         truncated: How many texts were cut at the encoder's context.
+        answers: (B, A) int64, the classes that are right to a degree, -1 where a sample has fewer; None where no
+            sample of the batch has any.
+        scores: (B, A) float32, of each answer.
     """
 
     pixels: Tensor
@@ -72,6 +80,8 @@ class Batch:
     keys: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     truncated: int = 0
+    answers: Tensor | None = None
+    scores: Tensor | None = None
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -105,6 +115,8 @@ class Batch:
                     keys=self.keys[rows],
                     skipped=self.skipped if first else (),
                     truncated=self.truncated if first else 0,
+                    answers=None if self.answers is None else self.answers[rows],
+                    scores=None if self.scores is None else self.scores[rows],
                 )
             )
         return parts

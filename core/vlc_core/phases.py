@@ -23,6 +23,7 @@ class Phase(Enum):
     IMAGE = "image"
     TEXT = "text"
     SCALE = "scale"
+    JUDGE = "judge"
 
 
 class Moment(NamedTuple):

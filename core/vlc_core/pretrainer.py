@@ -22,6 +22,7 @@ from vlc_core.accounting import TermName, Terms
 from vlc_core.batch import Batch
 from vlc_core.errors import VlcError
 from vlc_core.interfaces.objective import Needs, Objective
+from vlc_core.model.judging import Look, Pairs, judge
 from vlc_core.model.towers import Features
 from vlc_core.momentum import MomentumTwin
 from vlc_core.phases import Embedded, Fresh, Losses, Moment, Phase, Pull
@@ -75,6 +76,7 @@ class Pretrainer(nn.Module):
             Phase.IMAGE: lambda pixels: self.towers.image(pixels),
             Phase.TEXT: lambda tokens, mask: self.towers.text(tokens, mask),
             Phase.SCALE: lambda: self.towers.temperature(),
+            Phase.JUDGE: self._judge,
         }
 
     def forward(self, phase: Phase, *args: Any) -> Any:
@@ -173,6 +175,12 @@ class Pretrainer(nn.Module):
             terms = self._terms(step, names, moment)
         rows = [i for i, name in enumerate(self.term_names) if name in terms]
         return accounting.weighted_loss(terms, pull.totals[rows], self.weights)
+
+    def _judge(self, name: str, pairs: Pairs, look: Look | None) -> Tensor:
+        """What the objective ``name`` makes of pairs outside training."""
+        objective = self.objectives[name]
+        assert isinstance(objective, Objective)
+        return judge(self.towers, objective, pairs, look)
 
     def _is_trained(self, name: str) -> bool:
         """Whether anything of the tower that gives the features ``name`` is trained."""

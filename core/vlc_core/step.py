@@ -156,6 +156,12 @@ class Step:
         return self._scale
 
     @property
+    def answers(self) -> tuple[Tensor, Tensor] | None:
+        """Classes that are right to a degree (B, A) int64, -1 for none, and their scores (B, A); None without any."""
+        batch = self._batch
+        return None if batch.answers is None or batch.scores is None else (batch.answers, batch.scores)
+
+    @property
     def tokens(self) -> tuple[Tensor, Tensor]:
         """The token ids of the texts (B, L) int64, and the mask (B, L) bool that is true at real ones."""
         return self._batch.tokens, self._batch.mask

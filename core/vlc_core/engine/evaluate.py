@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
+from torch import Tensor
 
 from vlc_core import options
 from vlc_core.engine.folder import RunFolder
 from vlc_core.errors import RecipeError, StorageError
 from vlc_core.inference import Inference
+from vlc_core.inference.judges import Judges, check_fusion, checked
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
+from vlc_core.interfaces.objective import Objective
+from vlc_core.model.judging import Look, Pairs
 from vlc_core.nearest import nearest
 from vlc_core.options.use import Use
 from vlc_core.phases import Phase
@@ -23,6 +27,25 @@ from vlc_core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from vlc_core.plugins import Plugins
+
+
+@final
+class EngineJudges(Judges):
+    """The objectives of a model in training, asked through its engine."""
+
+    def __init__(self, engine: Any, model: Pretrainer) -> None:
+        self._engine, self._model = engine, model
+
+    def find(self, name: str) -> Objective:
+        check_fusion(self._model.towers)
+        objectives = dict(self._model.objectives.items())
+        found = objectives.get(name)
+        assert found is None or isinstance(found, Objective)
+        return checked(name, found, objectives)
+
+    def run(self, name: str, pairs: Pairs, look: Look | None = None) -> Tensor:
+        result: Tensor = self._engine(Phase.JUDGE, name, pairs.to(self._engine.device), look)
+        return result
 
 
 def evaluate_engine(
@@ -41,6 +64,7 @@ def evaluate_engine(
             vector_width=model.towers.image.encoder.vector_width,
             context=model.towers.text.encoder.context,
             scale=scale,
+            judges=EngineJudges(engine, model),
         )
         return {name: evaluator.evaluate(inference) for name, evaluator in evaluators.items()}
     finally:

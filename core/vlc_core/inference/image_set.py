@@ -61,7 +61,7 @@ class Share:
         for index in rows:
             try:
                 sample = dataset[index]
-                pixels.append(_seen(sample.image, size, width))
+                pixels.append(seen(sample.image, size, width))
             except (DataError, OSError) as error:
                 self.skipped.append(Skipped(index, "evaluation", f"#{index}", str(error)))
             else:
@@ -73,8 +73,12 @@ class Share:
         return stack_pixels(pixels or [np.zeros((size, size, 3), np.uint8)], size)
 
 
-def _seen(image: bytes | Image.Image | NDArray[np.float32], size: int, width: int | None) -> NDArray[Any]:
-    """The vector (F,), or the fitted picture (size, size, 3)."""
+def seen(image: bytes | Image.Image | NDArray[np.float32], size: int, width: int | None) -> NDArray[Any]:
+    """What an encoder takes of an image: the vector (F,), or the fitted picture (size, size, 3) uint8.
+
+    Raises:
+        DataError: It cannot be read. The message is a clause.
+    """
     return fit(Picture(as_picture(image)), size) if width is None else as_vector(image, width)
 
 

@@ -1,6 +1,6 @@
 """What evaluators are given, during training (where every rank encodes its share through the engine) and after it.
 
-Shapes: N items, D embedding width.
+Shapes: N items or pairs, D embedding width, C classes, S × S patches.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ import torch
 from torch import Tensor
 
 from vlc_core import distributed
+from vlc_core.errors import RecipeError
 from vlc_core.inference.dual_encoder import DualEncoder
 from vlc_core.inference.image_set import ImageSet, Share, image_set
+from vlc_core.inference.judges import Judges, SavedJudges
+from vlc_core.inference.pairing import read_pairs
 from vlc_core.interfaces.dataset import Dataset
+from vlc_core.interfaces.objective import Objective
 from vlc_core.loading.vectors import check_width
+from vlc_core.model.judging import Look
 from vlc_core.model.towers import Features
 from vlc_core.tokenizer import Tokenizer
 
@@ -37,6 +42,7 @@ class Inference:
         digest: What the model hashes to; None while it is being trained.
         cache: A folder for what was computed with this very model; it may be removed at any time. None for none.
         vector_width: F, where the image encoder takes precomputed vectors; ``pixels`` is then given (N, F) float32.
+        judges: Who tells classes of pairs; None where nobody does.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Inference:
         digest: str | None = None,
         cache: Path | None = None,
         vector_width: int | None = None,
+        judges: Judges | None = None,
     ) -> None:
         self._pixels = pixels
         self._tokens = tokens
@@ -63,6 +70,7 @@ class Inference:
         self.digest = digest
         self.cache = cache
         self.vector_width = vector_width
+        self._judges = judges
 
     @classmethod
     def load(cls, run: str | Path, *, device: str | torch.device = "cpu") -> Inference:
@@ -76,14 +84,23 @@ class Inference:
             StorageError: There is no model at ``run``, or its files do not fit together.
         """
         from vlc_core.model.digest import model_digest
+        from vlc_core.recipe.origin import model_home
 
         path = Path(run)
         cache = path / "evaluations" / "features" if (path / "recipe.yaml").is_file() else None
-        return cls.of(DualEncoder.load(path, device=device), digest=model_digest(path), cache=cache)
+        model = DualEncoder.load(path, device=device)
+        judges = SavedJudges(model, model_home(path))
+        return cls.of(model, digest=model_digest(path), cache=cache, judges=judges)
 
     @classmethod
     def of(
-        cls, model: DualEncoder, *, batch_size: int = 256, digest: str | None = None, cache: Path | None = None
+        cls,
+        model: DualEncoder,
+        *,
+        batch_size: int = 256,
+        digest: str | None = None,
+        cache: Path | None = None,
+        judges: Judges | None = None,
     ) -> Inference:
         """Inference with a finished model."""
         return cls(
@@ -97,6 +114,7 @@ class Inference:
             batch_size=batch_size,
             digest=digest,
             cache=cache,
+            judges=SavedJudges(model) if judges is None else judges,
         )
 
     @torch.no_grad()
@@ -130,6 +148,67 @@ class Inference:
             pieces.append((rows.start, self._tokens(encoded.ids, encoded.mask).float().cpu()[: len(rows)]))
         gathered = sorted((p for rank in distributed.gather_objects(pieces) for p in rank), key=lambda piece: piece[0])
         return torch.cat([embed for _, embed in gathered])
+
+    def objective(self, name: str) -> Objective:
+        """The objective that :meth:`judge` asks, for what it says of itself: its ``model.classes`` among that.
+
+        Raises:
+            RecipeError: There is none of that name, it tells no classes of pairs, or the model fuses no pairs.
+        """
+        if self._judges is None:
+            raise RecipeError("this model reads no text and image together: it has no fusion encoder")
+        return self._judges.find(name)
+
+    def judge(self, objective: str, images: Dataset, texts: Sequence[str], pairs: Tensor) -> Tensor:
+        """What an objective makes of pairs that the fusion encoder has read: logits (N, C) float32 on the CPU.
+
+        Args:
+            objective: Its name in the recipe.
+            images: The images; neighbouring pairs of one image read it once.
+            texts: The texts.
+            pairs: (N, 2) int64, which image and which text.
+
+        Returns:
+            Rows of NaN where an image cannot be read.
+
+        Raises:
+            RecipeError: As :meth:`objective`.
+            DataError: The objective reads two images, and a sample has one.
+        """
+        return self._judged(objective, images, texts, pairs, None)
+
+    def attention(self, objective: str, images: Dataset, texts: Sequence[str], pairs: Tensor, look: Look) -> Tensor:
+        """Where the fusion encoder looks in each pair for what speaks for a class: maps (N, S, S) float32 on the CPU.
+
+        Arguments and errors are those of :meth:`judge`; ``look`` says which block and which class.
+
+        Raises:
+            RecipeError: The fusion encoder does not tell, or the objective reads two images.
+        """
+        if self.objective(objective).images > 1:
+            raise RecipeError(
+                f"the objective {objective!r} reads two images, and a map shows one: name another, as itm"
+            )
+        return self._judged(objective, images, texts, pairs, look)
+
+    def _judged(
+        self, objective: str, images: Dataset, texts: Sequence[str], pairs: Tensor, look: Look | None
+    ) -> Tensor:
+        both = self.objective(objective).images > 1
+        assert self._judges is not None
+        pieces = []
+        for number in range(self._rounds(len(pairs))):
+            rows = self._rows(number, len(pairs))
+            given, readable = read_pairs(
+                images, texts, pairs[rows.start : rows.stop], self._tokenizer,
+                size=self.size, context=self.context, both=both,
+            )  # fmt: skip
+            found = self._judges.run(objective, given, look).float().cpu()
+            piece = found.new_full((len(rows), *found.shape[1:]), torch.nan)
+            piece[readable] = found[: int(readable.sum())]
+            pieces.append((rows.start, piece))
+        gathered = sorted((p for rank in distributed.gather_objects(pieces) for p in rank), key=lambda piece: piece[0])
+        return torch.cat([piece for _, piece in gathered])
 
     def _rounds(self, items: int) -> int:
         return max(1, -(-items // (self.batch_size * distributed.world())))

@@ -100,9 +100,13 @@ class Objective(nn.Module, ABC):
     """A loss over the features of a step.
 
     The positional parameter of ``__init__`` is the :class:`ModelInfo`; keyword-only ones are the recipe's options.
+
+    Attributes:
+        images: How many images of a sample ``judge`` reads beside its text: 1 or 2.
     """
 
     needs: ClassVar[Needs] = Needs()
+    images: int = 1
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__()
@@ -124,7 +128,8 @@ class Objective(nn.Module, ABC):
         """What it makes of fused pairs outside training, for objectives that tell classes of pairs.
 
         Args:
-            fused: What ``Step.fuse`` gives for N pairs.
+            fused: What ``Step.fuse`` gives for N pairs. Where ``images`` is 2, the readings of both images side by
+                side: summaries (N, 2W).
 
         Returns:
             (N, C) logits.

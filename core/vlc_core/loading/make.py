@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vlc_core.batch import Batch, Sample, Skipped
+from vlc_core.batch import UNLABELLED, Batch, Sample, Skipped
 from vlc_core.errors import DataError
 from vlc_core.interfaces.sampler import Int64Array, Sampler
 from vlc_core.interfaces.transform import Transform
@@ -36,6 +36,7 @@ class Made(NamedTuple):
     label: int
     group: int
     key: str
+    answers: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class BatchMaker:
             keys=tuple(one.key for one in made),
             skipped=tuple(skipped),
             truncated=tokens.truncated,
+            **_answers([one.answers for one in made]),
         )
 
     def _fill(self, number: int, source: TrainingSource, index: int, skipped: list[Skipped]) -> Made:
@@ -107,7 +109,7 @@ class BatchMaker:
         text = self._text(number, source, sample)
         label = source.label(sample)
         views = self._pictures(number, sample) if self.vector_width is None else self._vectors(sample)
-        return Made(views, text, label, identity(source.name, key), key)
+        return Made(views, text, label, identity(source.name, key), key, source.answers(sample))
 
     def _vectors(self, sample: Sample) -> NDArray[np.float32]:
         assert self.vector_width is not None
@@ -115,9 +117,11 @@ class BatchMaker:
 
     def _pictures(self, number: int, sample: Sample) -> NDArray[np.uint8]:
         picture = Picture(as_picture(sample.image), max_pixels=self.max_pixels)
+        other = picture if sample.second is None else Picture(sample.second, max_pixels=self.max_pixels)
         views = np.empty((self.views, 3, self.size, self.size), dtype=np.uint8)
         for view in range(self.views):
-            drawn = self.transform(picture, self.size, rng(self.seed, number, Purpose.VIEW, view))
+            shown = other if view == 1 else picture
+            drawn = self.transform(shown, self.size, rng(self.seed, number, Purpose.VIEW, view))
             views[view] = drawn.transpose(2, 0, 1)
         return views
 
@@ -127,6 +131,18 @@ class BatchMaker:
             return captions[pick(len(captions), self.seed, number, Purpose.TEXT)]
         template = source.prompts[pick(len(source.prompts), self.seed, number, Purpose.TEXT)]
         return template.replace("{}", captions[0])
+
+
+def _answers(rows: Sequence[tuple[tuple[int, float], ...]]) -> dict[str, torch.Tensor]:
+    """The answers of samples and their scores, padded to the most; empty where there are none."""
+    most = max(map(len, rows))
+    if most == 0:
+        return {}
+    padded = [[*row, *[(UNLABELLED, 0.0)] * (most - len(row))] for row in rows]
+    return {
+        "answers": torch.tensor([[answer for answer, _ in row] for row in padded]),
+        "scores": torch.tensor([[score for _, score in row] for row in padded], dtype=torch.float32),
+    }
 
 
 def identity(source: str, key: str) -> int:

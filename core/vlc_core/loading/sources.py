@@ -61,6 +61,17 @@ class TrainingSource:
         local = self.local_label(sample)
         return local if local == UNLABELLED or not self.label_map else self.label_map[local]
 
+    def answers(self, sample: Sample) -> tuple[tuple[int, float], ...]:
+        """The sample's answers in the label space of all sources.
+
+        Raises:
+            DataError: One of them points to no class. The message is a clause.
+        """
+        count = len(self.dataset.classes or ())
+        if wrong := [answer for answer, _ in sample.answers if not 0 <= answer < count]:
+            raise DataError(f"its answer {wrong[0]} is none of {count} classes")
+        return tuple((self.label_map[answer] if self.label_map else answer, score) for answer, score in sample.answers)
+
 
 def share_label_space(
     sources: Sequence[TrainingSource], *, merge: bool = False

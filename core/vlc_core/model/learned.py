@@ -52,6 +52,11 @@ def learned_files(
     return {RECORD: folders.as_json(record), WEIGHTS: save(kept)} if kept else {}
 
 
+def learned_names(home: Path) -> list[str]:
+    """The objectives that a finished run kept something of."""
+    return sorted(_read(home)[0])
+
+
 def load_learned(
     home: Path, names: Sequence[str], registry: Registry, towers: Towers, tokenizer: Tokenizer
 ) -> dict[str, Objective]:
