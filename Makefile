@@ -6,6 +6,9 @@ PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 # Editable, so that what is run is what stands in this folder.
 SOURCES := -e . $(patsubst %/pyproject.toml,-e ./%,$(PLUGINS))
 WORKERS ?= 4
+# Where distributions are built; WHEEL_FLAGS=--no-build-isolation builds them offline, with the hatchling of VENV.
+DIST ?= dist
+WHEEL_FLAGS ?=
 
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -36,11 +39,11 @@ check: $(VENV)/installed-check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
 wheels: $(BIN)/python
-	rm -rf dist
+	rm -rf $(DIST)
 	for source in . $(patsubst %/pyproject.toml,./%,$(PLUGINS)); do \
-		$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist $$source || exit 1; \
+		$(BIN)/python -m pip wheel --quiet --no-deps $(WHEEL_FLAGS) --wheel-dir $(DIST) $$source || exit 1; \
 	done
-	@ls dist
+	@ls $(DIST)
 
 results-unicl: $(VENV)/installed
 	$(BIN)/python -m benchmarks.results unicl
