@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+_PAIRED = (
+    "shapes-statements", "shapes-entailment", "shapes-questions", "shapes-two-images", "shapes-phrases",
+    "statements", "snli-ve", "nlvr2", "vqa", "flickr30k-entities",
+)  # fmt: skip
+
 # plugin name → kind → component names
 CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
     "align": {"objective": ("align",), "image_encoder": ("efficientnet",)},
     "clip": {"objective": ("clip", "bag-of-words")},
     "data": {
-        "dataset": ("digits", "folder", "manifest", "webdataset", "huggingface", "coco", "karpathy", "shapes"),
+        "dataset": (
+            "digits",
+            "folder",
+            "manifest",
+            "webdataset",
+            "huggingface",
+            "coco",
+            "karpathy",
+            "shapes",
+            *_PAIRED,
+        ),
         "sampler": ("shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"),
         "transform": ("clip", "fit", "tcl"),
         "prompts": ("clip80", "clip7", "simple", "digits"),
@@ -19,9 +34,19 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
         "tokenizer": ("word", "bpe", "byte-level", "unigram", "file", "whole-text", "transformers"),
     },
     "eval": {
-        "evaluator": ("zero-shot", "retrieval", "linear-probe", "few-shot", "knn", "concept-retrieval", "embedding-map")
+        "evaluator": (
+            "zero-shot",
+            "retrieval",
+            "linear-probe",
+            "few-shot",
+            "knn",
+            "concept-retrieval",
+            "embedding-map",
+            "pair-classes",
+            "grounding",
+        )
     },
-    "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm")},
+    "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm", "pairs")},
     "unicl": {"objective": ("bic", "classify", "supcon")},
 }
 

@@ -62,7 +62,6 @@ class EfficientNet(ImageEncoder):
         std: tuple[float, float, float] | None = None,
         top: bool = False,
         norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.01,
-        recompute: bool = False,
     ) -> None:
         """Builds the network, or loads it.
 
@@ -78,7 +77,6 @@ class EfficientNet(ImageEncoder):
             top: Keep the last 1 × 1 convolution, to 1,280 channels in B0. ALIGN has none.
             norm_momentum: The weight of a step's statistics in the running ones that evaluation uses; short runs want
                 0.1.
-            recompute: Keep little for the backward pass and compute it again: less memory, more time.
 
         Raises:
             RecipeError: Two of the origins are named, or the configuration is not usable.
@@ -96,7 +94,6 @@ class EfficientNet(ImageEncoder):
             mean=mean,
             std=std,
             pool="mean",
-            recompute=recompute,
         )
         self.width = self.inner.width if top else drop_top(self.inner.model)
         set_momentum(self.inner.model, norm_momentum)

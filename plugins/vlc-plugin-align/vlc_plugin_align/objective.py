@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vlc_core.distributed import all_max
 from vlc_core.interfaces.objective import ModelInfo, Objective, Term
+from vlc_core.places import has_values
 from vlc_core.step import Step
 from vlc_plugin_align.functional import normalized_softmax_sum
 
@@ -62,7 +63,9 @@ def subset_seed(seed: int, numbers: Tensor) -> int:
 
     Args:
         seed: Of the run.
-        numbers: (B,) int64, this rank's sample numbers. One small collective.
+        numbers: (B,) int64, this rank's sample numbers. One small collective; none where a run is only planned.
     """
+    if not has_values(numbers):
+        return seed
     first = -int(all_max(-numbers.min()))
     return int(np.random.SeedSequence([seed, first]).generate_state(1, np.uint64)[0] >> np.uint64(1))

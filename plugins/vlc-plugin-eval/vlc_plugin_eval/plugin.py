@@ -55,3 +55,9 @@ def vlc_register(registry: Registrar) -> None:
         summary="t-SNE of image embeddings with pictures on hover, of one model or of two",
         source="UniCL, CVPR 2022",
     )
+    registry.evaluator(
+        "crisscrossed",
+        "vlc_plugin_eval.crisscrossed:CrissCrossed",
+        summary="Retrieval within and between images and captions, and correlation with people's ratings of likeness",
+        source="Crisscrossed Captions, EACL 2021",
+    )
