@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlc_core.batch import Sample
+
+
+Rectangle = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in shares of the picture's width and height; x grows to the right, y downwards."""
+
+
+class Grounded(NamedTuple):
+    """Words that name something in an image.
+
+    Attributes:
+        text: The words.
+        boxes: Where what they name is: several rectangles where it is several things.
+    """
+
+    text: str
+    boxes: tuple[Rectangle, ...]
 
 
 class Dataset(ABC):
@@ -46,3 +63,15 @@ class Dataset(ABC):
     def labels(self) -> NDArray[np.integer] | None:
         """``Sample.label`` of every sample, (len,); None where that takes reading the samples themselves."""
         return None
+
+    def phrases(self, index: int) -> tuple[Grounded, ...]:
+        """What is named in sample ``index`` and where it is, for datasets that know."""
+        return ()
+
+    def candidates(self, index: int) -> tuple[Rectangle, ...]:
+        """Rectangles among which phrases are looked for: by default those of all phrases, each once."""
+        return tuple(dict.fromkeys(box for phrase in self.phrases(index) for box in phrase.boxes))
+
+    def answers(self, index: int) -> tuple[tuple[int, float], ...]:
+        """``Sample.answers`` of sample ``index`` alone; override where they can be had without reading its image."""
+        return self[index].answers

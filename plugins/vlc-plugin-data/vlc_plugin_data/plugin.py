@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def vlc_register(registry: Registrar) -> None:
     """Offers what a run reads and how."""
     _datasets(registry)
+    _paired(registry)
     _samplers(registry)
     _transforms(registry)
     _prompts(registry)
@@ -73,6 +74,64 @@ def _datasets(registry: Registrar) -> None:
         "shapes",
         "vlc_plugin_data.shapes.dataset:Shapes",
         summary="Drawn scenes of coloured shapes, with captions, statements and questions of known truth",
+    )
+
+
+def _paired(registry: Registrar) -> None:
+    registry.dataset(
+        "shapes-statements",
+        "vlc_plugin_data.shapes.paired:ShapesStatements",
+        summary="Statements about drawn scenes, true and false ones in pairs",
+    )
+    registry.dataset(
+        "shapes-entailment",
+        "vlc_plugin_data.shapes.paired:ShapesEntailment",
+        summary="Hypotheses about drawn scenes: contradicted, open or entailed",
+    )
+    registry.dataset(
+        "shapes-questions",
+        "vlc_plugin_data.shapes.paired:ShapesQuestions",
+        summary="Questions about drawn scenes and their answers",
+    )
+    registry.dataset(
+        "shapes-two-images",
+        "vlc_plugin_data.shapes.paired:ShapesTwoImages",
+        summary="Statements about one of two drawn scenes",
+    )
+    registry.dataset(
+        "shapes-phrases",
+        "vlc_plugin_data.shapes.phrases:ShapesPhrases",
+        summary="Phrases about drawn scenes and where what they name is",
+    )
+    registry.dataset(
+        "statements",
+        "vlc_plugin_data.paired.sentences:Statements",
+        summary="JSON lines of image, sentence and whether it is true, such as NLVR's",
+        source="Suhr et al., ACL 2017",
+    )
+    registry.dataset(
+        "snli-ve",
+        "vlc_plugin_data.paired.sentences:SnliVe",
+        summary="SNLI-VE's JSON lines: hypotheses about photographs",
+        source="Xie et al., 2019",
+    )
+    registry.dataset(
+        "nlvr2",
+        "vlc_plugin_data.paired.nlvr2:Nlvr2",
+        summary="NLVR2's JSON lines: statements about two photographs",
+        source="Suhr et al., ACL 2019",
+    )
+    registry.dataset(
+        "vqa",
+        "vlc_plugin_data.paired.vqa:Vqa",
+        summary="VQA v2's questions and annotations",
+        source="Goyal et al., CVPR 2017",
+    )
+    registry.dataset(
+        "flickr30k-entities",
+        "vlc_plugin_data.paired.entities:Flickr30kEntities",
+        summary="Flickr30K Entities: phrases of captions and their boxes",
+        source="Plummer et al., ICCV 2015",
     )
 
 

@@ -46,6 +46,12 @@ def vlc_register(registry: Registrar) -> None:
         summary="tells hidden words from the words around them and the image",
         source=ALBEF,
     )
+    registry.objective(
+        "pairs",
+        f"{HERE}.pairs:PairClasses",
+        summary="tells classes of pairs, for fine-tuning: statements, entailment, questions",
+        source=ALBEF,
+    )
     for name, summary in RECIPES.items():
         registry.recipe(name, f"vlc_plugin_tcl:recipes/{name}.yaml", summary=summary, source=TCL)
 

@@ -1,0 +1,95 @@
+"""VQA v2: questions about photographs, each answered by ten people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, final
+
+from pydantic import Field
+
+from vlc_core import DataError, Dataset, PathLike, Sample
+from vlc_plugin_data.captioned.images import read_annotations, text_of
+from vlc_plugin_data.paired.rows import Row, Rows
+from vlc_plugin_data.stores import read
+
+AGREED = 3
+"""An answer that this many people gave is right."""
+
+
+@final
+class Vqa(Dataset):
+    """VQA v2's files of questions and of annotations, beside COCO's photographs.
+
+    The classes are the commonest answers. An answer's score is min(1, n / 3), where n of ten people gave it; a
+    question none of whose answers is a class has no target. Goyal et al. 2017, arXiv 1612.00837.
+    """
+
+    def __init__(
+        self,
+        *,
+        questions: Annotated[str, PathLike()],
+        annotations: Annotated[str, PathLike()],
+        images: Annotated[str, PathLike()],
+        answers: Annotated[int, Field(ge=0)] = 3129,
+        name: str = "COCO_train2014_{:012d}.jpg",
+    ) -> None:
+        """Reads questions and answers; photographs are read when they are asked for.
+
+        Args:
+            questions: Such as ``v2_OpenEnded_mscoco_train2014_questions.json``.
+            annotations: Such as ``v2_mscoco_train2014_annotations.json``.
+            images: The folder of the photographs.
+            answers: How many of the commonest answers are classes; 0 for all.
+            name: Of a photograph, with its number in place of ``{}``.
+
+        Raises:
+            DataError: A file is missing or of another kind, or they are of different splits.
+        """
+        asked = read_annotations(questions, "questions")["questions"]
+        said = {row.get("question_id"): row for row in read_annotations(annotations, "annotations")["annotations"]}
+        missing = next((row for row in asked if row.get("question_id") not in said), None)
+        if missing is not None or not asked:
+            which = (
+                "no question" if missing is None else f"the question {missing.get('question_id')} without annotation"
+            )
+            raise DataError(f"{questions} has {which}: are {annotations} and it of one split?")
+        given = [_given(said[row["question_id"]], annotations) for row in asked]
+        counts = Counter(answer for row in given for answer in row)
+        kept = sorted(counts, key=lambda answer: (-counts[answer], answer))[: answers or None]
+        numbers = {answer: number for number, answer in enumerate(kept)}
+        self.classes, self.images = kept, images
+        self._rows = Rows([Row(_named(name, row, questions), text_of(row.get("question"))) for row in asked])
+        self._answers = [
+            tuple((numbers[answer], score) for answer, score in row.items() if answer in numbers) for row in given
+        ]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        row = self._rows[index]
+        return Sample(read(row.image, root=self.images), (row.text,), key=row.image, answers=self._answers[index])
+
+    def texts(self, index: int) -> tuple[str, ...]:
+        return (self._rows.text(index),)
+
+    def answers(self, index: int) -> tuple[tuple[int, float], ...]:
+        return self._answers[index]
+
+
+def _given(row: dict[str, Any], path: str) -> dict[str, float]:
+    """The score of each answer that was given to a question."""
+    if not isinstance(row.get("answers"), list):
+        raise DataError(f"{path}: the question {row.get('question_id')} has no list 'answers'")
+    counts = Counter(text_of(one.get("answer")) for one in row["answers"])
+    return {answer: min(1.0, count / AGREED) for answer, count in counts.items() if answer}
+
+
+def _named(name: str, row: dict[str, Any], path: str) -> str:
+    number = row.get("image_id")
+    if not isinstance(number, int):
+        raise DataError(f"{path}: the question {row.get('question_id')} has no number 'image_id'")
+    try:
+        return name.format(number)
+    except (ValueError, IndexError, KeyError) as error:
+        raise DataError(f"the option `name` {name!r} has no place for a number: write it as {{:012d}}") from error
