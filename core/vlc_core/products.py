@@ -20,6 +20,16 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
+def rounded(count: int) -> int:
+    """``count`` or a little more: one of eight numbers between a power of two and the next.
+
+    oneDNN compiles its kernels anew for every number of rows, which takes longer than many products, and keeps them.
+    What changes from step to step (real tokens of a batch, hidden words) is padded to such a number.
+    """
+    step = max(16, 1 << max(0, count.bit_length() - 4))
+    return -(-count // step) * step
+
+
 def product(left_RD: Tensor, right_CD: Tensor) -> Tensor:
     """left · rightᵀ, (R, C), for two matrices whose rows lie along the dimension that is summed over.
 

@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vlc_core.contrast.sums import Sums, lowered, no_sums, raised
@@ -59,7 +60,10 @@ class Chunks:
         kept = keep and s.shape[0] * s.shape[1] * s.wide.itemsize <= KEPT_BYTES
         shift = _fixed_shift(s)
         found = None if shift is None else _fixed(s, shift, both=both, means=means, keep=kept)
-        return _running(s, both=both, means=means, keep=kept) if found is None else found
+        found = _running(s, both=both, means=means, keep=kept) if found is None else found
+        if found.columns is not None:
+            found.columns = found.columns[: s.real]
+        return found
 
     def gradients(
         self, found: Sums, rows: Tensor, columns: Tensor | None, *, to_anchors: bool, to_keys: bool
@@ -73,7 +77,8 @@ class Chunks:
             to_anchors: Whether the first result is wanted.
             to_keys: Whether the second is.
         """
-        s, weigh = self.similarities, _Weights(found, rows, columns)
+        s = self.similarities
+        weigh = _Weights(found, rows, columns, s.shape[1] - s.real)
         to_anchors_AD = s.zeros(*s.anchors.shape) if to_anchors else None
         to_keys_DK = s.zeros(*s.keys.shape[::-1]) if to_keys else None
         kept = None if found.kept is None else iter(found.kept)
@@ -86,7 +91,7 @@ class Chunks:
                     to_anchors_AD[r] += product(weight_RC, s.keys[c].to(self.low).T)
                 if to_keys_DK is not None:
                     to_keys_DK[:, c] += product(anchors_DR, weight_RC.T)
-        return to_anchors_AD, None if to_keys_DK is None else to_keys_DK.T.contiguous()
+        return to_anchors_AD, None if to_keys_DK is None else to_keys_DK[:, : s.real].T.contiguous()
 
 
 def _fixed_shift(s: Similarities) -> float | None:
@@ -111,7 +116,7 @@ def _fixed(s: Similarities, shift: float, *, both: bool, means: bool, keep: bool
                 mean_AD[rows] += product(power_RC, s.keys[columns].to(s.wide).T)
             if kept is not None:
                 kept.append(power_RC)
-    if not (_in_range(row_A) and (not both or _in_range(column_K))):
+    if not (_in_range(row_A) and (not both or _in_range(column_K[: s.real]))):
         return None
     if mean_AD is not None:
         mean_AD /= row_A[:, None]
@@ -142,16 +147,19 @@ def _running(s: Similarities, *, both: bool, means: bool, keep: bool) -> Sums:
 class _Weights:
     """The gradient with respect to a tile's logits: each exponential's share in its sums, weighted."""
 
-    def __init__(self, found: Sums, row_gradient_A: Tensor, column_gradient_K: Tensor | None) -> None:
+    def __init__(self, found: Sums, row_gradient_A: Tensor, column_gradient_K: Tensor | None, beyond: int) -> None:
+        """``beyond``: how many columns the tiles have beyond the real keys, whose weight is zero."""
         self._shift = found.shift
         self._row_A = row_gradient_A
-        self._column_K = column_gradient_K
+        self._column_K = None if column_gradient_K is None else F.pad(column_gradient_K, (0, beyond))
         self._row_sum_A = raised(found.rows)
-        self._column_sum_K = None if found.columns is None else raised(found.columns)
+        self._column_sum_K = (
+            None if found.columns is None else F.pad(raised(found.columns), (0, beyond), value=torch.inf)
+        )
         if found.shift is not None:
             self._row_A = row_gradient_A * (found.shift - self._row_sum_A).exp2_()
-            if column_gradient_K is not None and self._column_sum_K is not None:
-                self._column_K = column_gradient_K * (found.shift - self._column_sum_K).exp2_()
+            if self._column_K is not None and self._column_sum_K is not None:
+                self._column_K = self._column_K * (found.shift - self._column_sum_K).exp2_()
 
     def __call__(self, tile_RC: Tensor, rows: slice, columns: slice, *, powers: bool) -> Tensor:
         """A new (R, C) tile from one of logits, or with ``powers`` from one that was kept."""

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from vlc_core.products import product
+from vlc_core.products import product, rounded
 
 LOG2_E = math.log2(math.e)
 TILE_ROWS = 512
 TILE_ELEMENTS = 1 << 19  # 2 MiB of float32: two tiles lie in the second-level caches of two cores
+FEW = 64
+"""Keys up to which the number is left as it is."""
 Groups = tuple[Tensor, Tensor]
 
 
@@ -36,13 +39,15 @@ class Similarities:
         wide: The type of tiles and sums, float32 or float64; half-precision rows are brought to it, without loss, a
             block at a time.
         excluded: Which pairs are left out, or None.
+        real: How many of the keys are real; zeros after them make the number a round one (:func:`rounded`).
     """
 
     anchors: Tensor
     keys: Tensor
     factor: float
     wide: torch.dtype
-    excluded: Excluded | None = None
+    excluded: Excluded | None
+    real: int
 
     @classmethod
     def of(cls, anchors: Tensor, keys: Tensor, scale: float, groups: Groups | None) -> Similarities:
@@ -50,7 +55,9 @@ class Similarities:
         wide = torch.promote_types(torch.promote_types(anchors.dtype, keys.dtype), torch.float32)
         rows, columns = tile_shape(anchors.shape[0])
         excluded = None if groups is None else Excluded(*groups, rows=rows, columns=columns)
-        return cls(anchors.contiguous(), keys.contiguous(), scale * LOG2_E, wide, excluded)
+        real = keys.shape[0]
+        padded_KD = F.pad(keys, (0, 0, 0, rounded(real) - real)) if real > FEW else keys.contiguous()
+        return cls(anchors.contiguous(), padded_KD, scale * LOG2_E, wide, excluded, real)
 
     def zeros(self, *shape: int) -> Tensor:
         """A tensor for sums over tiles."""
@@ -58,7 +65,7 @@ class Similarities:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(A, K)."""
+        """(A, K), zeros after the real keys counted."""
         return self.anchors.shape[0], self.keys.shape[0]
 
     def strips(self) -> Iterator[tuple[slice, Tensor]]:
@@ -71,8 +78,10 @@ class Similarities:
         return blocks(self.shape[1], tile_shape(self.shape[0])[1])
 
     def tile(self, scaled_RD: Tensor, rows: slice, columns: slice) -> Tensor:
-        """A new (R, C) tile of base-2 logits, −∞ at excluded pairs."""
+        """A new (R, C) tile of base-2 logits, −∞ at excluded pairs and where there is no key."""
         tile_RC = product(scaled_RD, self.keys[columns].to(self.wide))
+        if columns.stop > self.real:
+            tile_RC[:, max(0, self.real - columns.start) :] = -torch.inf
         if self.excluded is not None:
             self.excluded.fill(tile_RC, rows, columns)
         return tile_RC

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ROUND = 128
+from vlc_core.products import rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ def pack(mask_NL: Tensor, *, worth: float = 0.9) -> Rows:
 
 
 def _to_round_number(places: Tensor, mask_NL: Tensor) -> Tensor:
-    """The places of real tokens, and after them so many of padding that there is a multiple of ``ROUND``.
+    """The places of real tokens, and after them so many of padding that there is a round number.
 
     Nobody reads those, but few numbers of rows occur: oneDNN compiles its kernels for each and keeps them, which made
     every batch take some MiB more.
     """
     padding = (~mask_NL).flatten().nonzero().squeeze(1)
-    return torch.cat([places, padding[: -places.shape[0] % ROUND]])
+    return torch.cat([places, padding[: rounded(places.shape[0]) - places.shape[0]]])

@@ -166,12 +166,12 @@ def mlm_loss(
 def word_losses(
     logits_MV: Tensor, labels_M: Tensor, momentum_MV: Tensor | None = None, alpha: Tensor | float = 0.0
 ) -> Tensor:
-    """The losses of :func:`mlm_loss` at M masked places, (M,)."""
-    hard_M = F.cross_entropy(logits_MV, labels_M, reduction="none")
+    """The losses of :func:`mlm_loss` at M places, (M,); zero where the label is -100."""
+    hard_M = F.cross_entropy(logits_MV, labels_M, reduction="none", ignore_index=IGNORED)
     if momentum_MV is None:
         return hard_M
     soft_M = -(momentum_MV.detach().softmax(dim=1) * logits_MV.log_softmax(dim=1)).sum(dim=1)
-    return (1 - alpha) * hard_M + alpha * soft_M
+    return (1 - alpha) * hard_M + alpha * soft_M * (labels_M != IGNORED)
 
 
 def _own(anchors: Tensor) -> Tensor:

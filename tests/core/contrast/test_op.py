@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vlc_core.contrast import chunked, streaming_logsumexp, streaming_mean, tiles
+from vlc_core.products import rounded
 
 SCALES = [1.0, 14.3, 80.0, 100.0, 139.0, 300.0, 1000.0]
 
@@ -191,4 +192,34 @@ def test_the_tiles_never_hold_the_matrix(naive: Any, monkeypatch: pytest.MonkeyP
     anchors = naive.rows(1500, 4, 0).float().requires_grad_()
     streaming_logsumexp(anchors, anchors, 5.0, both=True)[0].sum().backward()
     assert max(seen) <= tiles.TILE_ELEMENTS < 1500 * 1500
-    assert sum(seen) == 2 * 1500 * 1500  # once forward, once backward, for rows and columns together
+    assert rounded(1500) == 1536
+    assert sum(seen) == 2 * 1500 * 1536  # once forward, once backward, for rows and columns together
+
+
+@pytest.mark.parametrize("keys", [65, 80, 81, 300, 1030])
+@pytest.mark.parametrize("scale", [5.0, 300.0])
+@pytest.mark.parametrize("kept", [0, 1 << 40])
+def test_padding_to_a_round_number_of_keys_changes_nothing(
+    naive: Any, keys: int, scale: float, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunked, "KEPT_BYTES", kept)
+    anchors, others, exclude = naive.rows(50, 8, 0), naive.rows(keys, 8, 1), groups(50, keys)
+
+    def taken(few: int) -> list[Tensor]:
+        monkeypatch.setattr(tiles, "FEW", few)
+        given = [x.clone().requires_grad_() for x in (anchors, others)]
+        rows, columns = streaming_logsumexp(given[0], given[1], scale, both=True, exclude=exclude)
+        assert columns.shape == (keys,)
+        (rows.sum() + 2 * columns[columns > -torch.inf].sum()).backward()
+        mean = streaming_mean(anchors, others, scale, exclude=exclude).means
+        return [rows.detach(), columns.detach(), mean, *(x.grad for x in given if x.grad is not None)]
+
+    for padded, plain in zip(taken(0), taken(10**6), strict=True):
+        torch.testing.assert_close(padded, plain, rtol=1e-12, atol=1e-12)
+
+
+def test_round_numbers_are_few_and_never_smaller() -> None:
+    numbers = [rounded(count) for count in range(1, 4097)]
+    assert all(count <= number <= count + max(15, count // 8) for count, number in enumerate(numbers, start=1))
+    assert len({number for number in numbers if 1024 < number <= 2048}) == 8
+    assert all(rounded(number) == number for number in numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, final
 
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
 from vlc_core.masking import IGNORED
 from vlc_core.momentum import MomentumTwin
 from vlc_core.places import places
-from vlc_core.products import Linear
+from vlc_core.products import Linear, rounded
 from vlc_core.step import Step
 from vlc_plugin_tcl.functional import word_losses
 from vlc_plugin_tcl.objectives.distillation import ramped
@@ -61,14 +62,17 @@ class MaskedLanguageModelling(Objective):
     def forward(self, step: Step) -> dict[str, Term]:
         """The loss summed over masked places, as the term ``mlm``."""
         labels_BL = step.masked.labels
-        where_M = places(labels_BL != IGNORED, share=self.probability)
+        hidden_M = places(labels_BL != IGNORED, share=self.probability)
+        # Their number changes from step to step; the first place of the batch fills them up and counts for nothing.
+        count = len(hidden_M)
+        where_M = F.pad(hidden_M, (0, rounded(count) - count))
+        labels_M = F.pad(labels_BL.flatten()[hidden_M], (0, rounded(count) - count), value=IGNORED)
         logits_MV = self.head(_at(step.fuse(step.masked_text, step.image), where_M))
         soft_MV, alpha = None, ramped(self.alpha, step.epoch, self.ramp)
         if self.twin is not None:
             twin = step.momentum
             soft_MV = self.twin(_at(twin.fuse(twin.masked_text, twin.image), where_M))
-        losses_M = word_losses(logits_MV, labels_BL.flatten()[where_M], soft_MV, alpha)
-        return {"mlm": Term(losses_M.sum(), len(losses_M))}
+        return {"mlm": Term(word_losses(logits_MV, labels_M, soft_MV, alpha).sum(), count)}
 
 
 class WordHead(nn.Module):
@@ -86,7 +90,7 @@ class WordHead(nn.Module):
 
     def forward(self, x_MW: Tensor) -> Tensor:
         """Logits (M, V)."""
-        logits: Tensor = self.words(self.norm(nn.functional.gelu(self.layer(x_MW))))
+        logits: Tensor = self.words(self.norm(F.gelu(self.layer(x_MW))))
         return logits
 
 
