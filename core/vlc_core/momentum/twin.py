@@ -60,7 +60,7 @@ class MomentumTwin(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         self._plain = None  # another type or device may be another way to move
-        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def restart(self) -> None:

@@ -133,7 +133,7 @@ def _layers(origin: Origin, settings: Any, first: int, image_width: int) -> nn.M
     Raises:
         RecipeError: The model has no such layers.
     """
-    plain = read_model(origin, settings)
+    plain: Any = read_model(origin, settings)
     crossing = copy.deepcopy(settings)
     crossing.is_decoder = crossing.add_cross_attention = True
     crossing.num_hidden_layers = settings.num_hidden_layers - first
