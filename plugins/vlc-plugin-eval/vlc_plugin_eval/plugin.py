@@ -61,3 +61,15 @@ def vlc_register(registry: Registrar) -> None:
         summary="Retrieval within and between images and captions, and correlation with people's ratings of likeness",
         source="Crisscrossed Captions, EACL 2021",
     )
+    registry.evaluator(
+        "pair-classes",
+        "vlc_plugin_eval.pair_classes:PairClasses",
+        summary="Statements, entailment and questions: accuracy and consistency of an objective on fused pairs",
+        source="ALBEF, NeurIPS 2021",
+    )
+    registry.evaluator(
+        "grounding",
+        "vlc_plugin_eval.grounding:Grounding",
+        summary="Where the fusion encoder looks for phrases: pointing, boxes, recall among candidates",
+        source="ALBEF, NeurIPS 2021",
+    )

@@ -18,6 +18,7 @@ from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.gallery import Gallery, build_gallery, captions_of
 from vlc_plugin_eval.ranking import Ranks, best_ranks, chance_recall
+from vlc_plugin_eval.rerank import Rerank, candidates, matches, reranked, to_read
 from vlc_plugin_eval.templates import templates_of
 
 if TYPE_CHECKING:
@@ -41,10 +42,15 @@ class Retrieval(Evaluator):
     ``images`` and ``texts``. Recalls are in 0…1. The table ``directions`` adds what a random order would
     recall.
 
+    With ``rerank`` the first candidates of each query are read together with it by the fusion encoder and sorted by
+    what an objective makes of that; the same metrics then stand beside the others, led by ``reranked_``.
+    Li et al. 2021 (ALBEF), arXiv 2107.07651, section 5.
+
     Args:
         data: Images with captions, or with class names.
         prompts: For images without captions: each gets these templates over its class name as captions. The
             name of a set of templates, one template, or a list of them, each with ``{}`` for the class name.
+        rerank: Which objective sorts how many candidates of each query again: ``{objective: itm, top: 16}``.
     """
 
     def __init__(
@@ -52,8 +58,9 @@ class Retrieval(Evaluator):
         *,
         data: Annotated[Dataset, Component("dataset")],
         prompts: Annotated[str | list[str], Component("prompts")] | None = None,
+        rerank: Rerank | None = None,
     ) -> None:
-        self.data = data
+        self.data, self.rerank = data, rerank
         self.templates = () if prompts is None else templates_of(prompts)
 
     def evaluate(self, model: Inference) -> Evaluation:
@@ -62,10 +69,18 @@ class Retrieval(Evaluator):
         image_ND = unit_rows(images.embed[gallery.rows], what="image")
         text_MD = unit_rows(model.encode_texts(gallery.texts), what="text")
         ranks = best_ranks(image_ND, text_MD, gallery.pairs)
+        metrics, tables, details = _metrics(ranks), {"directions": _table(ranks, gallery)}, {}
+        if self.rerank is not None:
+            again = self._reranked(model, images, gallery, (image_ND, text_MD), ranks)
+            found = _metrics(again)
+            metrics |= {f"reranked_{name}": found[name] for name in found if name not in ("images", "texts")}
+            tables["reranked"] = _table(again, gallery)
+            details = {"rerank": self.rerank.model_dump()}
         return Evaluation(
-            metrics=_metrics(ranks),
-            tables={"directions": _table(ranks, gallery)},
+            metrics=metrics,
+            tables=tables,
             details={
+                **details,
                 "prompts": list(self.templates),
                 "repeated_images": gallery.repeated,
                 "images_without_text": gallery.without_text,
@@ -73,6 +88,18 @@ class Retrieval(Evaluator):
                 "relevant_pairs": len(gallery.pairs),
             },
         )
+
+    def _reranked(
+        self, model: Inference, images: ImageSet, gallery: Gallery, embeds: tuple[Tensor, Tensor], before: Ranks
+    ) -> Ranks:
+        """Ranks after the first candidates were read together with their queries."""
+        assert self.rerank is not None
+        lost = {one.number for one in images.skipped}
+        kept = torch.tensor([index for index in range(len(self.data)) if index not in lost])
+        text_NK, image_MK = candidates(*embeds, self.rerank.top)
+        read_T2 = to_read(text_NK, image_MK)
+        match_T = matches(model, self.rerank, self.data, gallery.texts, kept[gallery.rows], read_T2)
+        return reranked(before, text_NK, image_MK, gallery.pairs, read_T2, match_T)
 
     def _gallery(self, images: ImageSet) -> Gallery:
         captions = captions_of(images, self.data.classes, self.templates)

@@ -60,4 +60,8 @@ RECIPES = {
     "quick": "four minutes on two CPU cores, on drawn shapes",
     "shapes": "forty minutes on two CPU cores, on drawn shapes",
     "pretrain": "as published: ViT-B/16 at 256 pixels, six and six layers of text and fusion",
+    "statements": "fine-tuning: true and false statements about drawn shapes",
+    "entailment": "fine-tuning: what a picture of drawn shapes entails",
+    "questions": "fine-tuning: questions about drawn shapes",
+    "two-images": "fine-tuning: statements about two pictures of drawn shapes",
 }
