@@ -37,7 +37,8 @@ def _components(found: Plugins) -> list[Row]:
     offers = Counter((entry.kind, entry.name) for entry in entries)
     rows = []
     for entry in entries:
-        alone = offers[entry.kind, entry.name] == 1
+        # Every plugin has its presets called alike, by scale: those are asked for by their long names.
+        alone = entry.kind == "recipe" or offers[entry.kind, entry.name] == 1
         reason = "" if alone else f"another plugin offers this name too: write {entry.long_name}"
         rows.append(
             {
@@ -75,4 +76,5 @@ def _plugin_row(status: PluginStatus) -> Row:
 
 def _usable_name(row: Row) -> str:
     """What a recipe writes after ``use:``."""
-    return row["name"] if row["status"] == "ok" else f"{row['plugin']}/{row['name']}"
+    short = row["status"] == "ok" and row["kind"] != "recipe"
+    return row["name"] if short else f"{row['plugin']}/{row['name']}"

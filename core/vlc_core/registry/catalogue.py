@@ -44,6 +44,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
             "embedding-map",
             "pair-classes",
             "grounding",
+            "crisscrossed",
         )
     },
     "tcl": {"objective": ("cma", "imc", "lmi", "itm", "mlm", "pairs")},

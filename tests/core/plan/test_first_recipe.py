@@ -55,7 +55,7 @@ def test_a_method_means_its_smallest_preset():
     assert find_preset("clip/gpu", registry).long_name == "clip/gpu"
     assert find_preset("bag-of-words", registry).long_name == "clip/bag-of-words"
     assert find_preset("unicl", registry).long_name == "unicl/laptop"
-    with pytest.raises(RecipeError, match="write clip/cluster or unicl/cluster"):
+    with pytest.raises(RecipeError, match=r"write .*clip/cluster or unicl/cluster"):
         find_preset("cluster", registry)
 
 

@@ -14,6 +14,7 @@ from vlc_core import hookimpl
 from vlc_core.errors import Diverged
 from vlc_core.plugins import PluginStatus, load_plugins, plugins
 from vlc_core.plugins.discovery import discover
+from vlc_core.registry.catalogue import CATALOGUE
 
 Install = Callable[..., str]
 _numbers = itertools.count()
@@ -238,14 +239,15 @@ def test_metadata_of_others_that_is_broken(install: Install, site: Path):
     assert status("sound").status == "ok"
 
 
-def test_what_is_not_loaded_is_told_to_who_asks_for_it(install: Install):
-    install("tcl", "import vlc_no_such_module")
+def test_what_is_not_loaded_is_told_to_who_asks_for_it(install: Install, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(CATALOGUE, "hazy", {"objective": ("haze",)})
+    install("hazy", "import vlc_no_such_module")
     with pytest.raises(
-        Exception, match=r"'cma': plugin 'tcl' is not loaded.*broken: importing it raised ModuleNotFoundError"
+        Exception, match=r"'haze': plugin 'hazy' is not loaded.*broken: importing it raised ModuleNotFoundError"
     ):
-        load_plugins().registry.find("objective", "cma")
-    with pytest.raises(Exception, match="'tcl/new': plugin 'tcl' is not loaded"):
-        load_plugins().registry.find("objective", "tcl/new")
+        load_plugins().registry.find("objective", "haze")
+    with pytest.raises(Exception, match="'hazy/new': plugin 'hazy' is not loaded"):
+        load_plugins().registry.find("objective", "hazy/new")
 
 
 HOOKS = """
