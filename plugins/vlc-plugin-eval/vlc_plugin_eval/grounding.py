@@ -74,8 +74,8 @@ class Grounding(Evaluator):
         asked, outside = once(self._asked)
         if not asked:
             raise DataError(
-                f"grounding needs phrases with rectangles, and the dataset {type(self.data).__name__} has none: use one "
-                f"such as shapes-phrases or flickr30k-entities"
+                f"grounding needs phrases with rectangles, and the dataset {type(self.data).__name__} has none: use "
+                f"one such as shapes-phrases or flickr30k-entities"
             )
         texts = list(dict.fromkeys(one.text for one in asked))
         numbers = {text: number for number, text in enumerate(texts)}
