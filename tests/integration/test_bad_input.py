@@ -78,7 +78,6 @@ def test_no_such_recipe(refused, tmp_path):
         ("batch_size: 16", "batch_size: yes please", ["train.batch_size"]),
         ("{use: vit,", "{use: vitt,", ["bad.yaml:4", "model.image.use", "'vit'"]),
         ("depth: 1, heads: 2}\n  text", "dept: 1, heads: 2}\n  text", ["model.image.dept", "'depth'"]),
-        ("use: clip}", "use: align}", ["objectives", "pip install vlc-plugin-align"]),
         ("use: clip}", "use: clip, weight: -1}", ["weight", "bad.yaml:8"]),
         ("use: digits, split: train", "use: digits, split: trian", ["split", "'train'"]),
         ("prompts: digits}]", "prompts: digitz}]", ["prompts", "'digits'"]),
