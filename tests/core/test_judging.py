@@ -152,7 +152,7 @@ def test_a_map_is_attention_times_its_positive_gradient(block: int):
     made.image.encoder.returns_tokens = made.text.encoder.returns_tokens = True
     ids = tokenizer.encode([TEXTS[0]], 6)
     pixels = torch.from_numpy(fit(Greys()[0].image, 8).copy()).permute(2, 0, 1)[None]  # type: ignore[arg-type]
-    image = made.image((pixels.double() * made.image.gain - made.image.offset))
+    image = made.image(pixels.double() * made.image.gain - made.image.offset)
     head = model.objective("one").double()
     text, fusion = made.text(ids.ids, ids.mask), made.fusion
     watched = fusion.blocks[block]

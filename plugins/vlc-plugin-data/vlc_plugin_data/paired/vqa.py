@@ -31,7 +31,7 @@ class Vqa(Dataset):
         annotations: Annotated[str, PathLike()],
         images: Annotated[str, PathLike()],
         answers: Annotated[int, Field(ge=0)] = 3129,
-        name: str = "COCO_train2014_{:012d}.jpg",
+        file: str = "COCO_train2014_{:012d}.jpg",
     ) -> None:
         """Reads questions and answers; photographs are read when they are asked for.
 
@@ -40,7 +40,7 @@ class Vqa(Dataset):
             annotations: Such as ``v2_mscoco_train2014_annotations.json``.
             images: The folder of the photographs.
             answers: How many of the commonest answers are classes; 0 for all.
-            name: Of a photograph, with its number in place of ``{}``.
+            file: The name of a photograph, with its number in place of ``{}``.
 
         Raises:
             DataError: A file is missing or of another kind, or they are of different splits.
@@ -58,7 +58,7 @@ class Vqa(Dataset):
         kept = sorted(counts, key=lambda answer: (-counts[answer], answer))[: answers or None]
         numbers = {answer: number for number, answer in enumerate(kept)}
         self.classes, self.images = kept, images
-        self._rows = Rows([Row(_named(name, row, questions), text_of(row.get("question"))) for row in asked])
+        self._rows = Rows([Row(_named(file, row, questions), text_of(row.get("question"))) for row in asked])
         self._answers = [
             tuple((numbers[answer], score) for answer, score in row.items() if answer in numbers) for row in given
         ]
@@ -85,11 +85,11 @@ def _given(row: dict[str, Any], path: str) -> dict[str, float]:
     return {answer: min(1.0, count / AGREED) for answer, count in counts.items() if answer}
 
 
-def _named(name: str, row: dict[str, Any], path: str) -> str:
+def _named(file: str, row: dict[str, Any], path: str) -> str:
     number = row.get("image_id")
     if not isinstance(number, int):
         raise DataError(f"{path}: the question {row.get('question_id')} has no number 'image_id'")
     try:
-        return name.format(number)
+        return file.format(number)
     except (ValueError, IndexError, KeyError) as error:
-        raise DataError(f"the option `name` {name!r} has no place for a number: write it as {{:012d}}") from error
+        raise DataError(f"the option `file` {file!r} has no place for a number: write it as {{:012d}}") from error
