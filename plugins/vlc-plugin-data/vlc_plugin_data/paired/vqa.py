@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Annotated, Any, final
 
 from pydantic import Field
@@ -20,7 +20,7 @@ AGREED = 3
 class Vqa(Dataset):
     """VQA v2's files of questions and of annotations, beside COCO's photographs.
 
-    The classes are the commonest answers. An answer's score is min(1, n / 3), where n of ten people gave it; a
+    The classes are the answers with the most score over all questions. An answer's score is min(1, n / 3), where n of ten people gave it; a
     question none of whose answers is a class has no target. Goyal et al. 2017, arXiv 1612.00837.
     """
 
@@ -54,7 +54,10 @@ class Vqa(Dataset):
             )
             raise DataError(f"{questions} has {which}: are {annotations} and it of one split?")
         given = [_given(said[row["question_id"]], annotations) for row in asked]
-        counts = Counter(answer for row in given for answer in row)
+        counts: dict[str, float] = defaultdict(float)
+        for row in given:
+            for answer, score in row.items():
+                counts[answer] += score
         kept = sorted(counts, key=lambda answer: (-counts[answer], answer))[: answers or None]
         numbers = {answer: number for number, answer in enumerate(kept)}
         self.classes, self.images = kept, images

@@ -145,8 +145,8 @@ class ShapesQuestions(_Sentences):
 class ShapesTwoImages(Dataset):
     """A statement about two drawn scenes, such as ``left: a red ring is above a blue star``; classes false and true.
 
-    The statement names the side that it speaks of. On the other side a scene is drawn of which the opposite holds,
-    where one is found among a few: who looks at the wrong side, or at none, is wrong half of the time.
+    The statement names the side that it speaks of. The scene on the other side is one of which the opposite holds, where
+    one turns up among 50 (about three times in four), so that looking at the wrong side mostly misleads.
     """
 
     def __init__(
