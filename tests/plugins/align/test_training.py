@@ -1,0 +1,91 @@
+"""Training with ALIGN's parts by the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+RECIPE = """\
+seed: 3
+model:
+  image:
+    use: efficientnet
+    size: 32
+    config: {width_coefficient: 0.25, depth_coefficient: 0.1, drop_connect_rate: 0}
+    norm_momentum: 0.1
+    head: {use: none}
+  text:
+    use: transformers
+    context: 24
+    config:
+      {model_type: bert, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64,
+       hidden_dropout_prob: 0, attention_probs_dropout_prob: 0}
+    head: {use: mlp}
+  tokenizer: {use: word}
+  temperature: {init: 0.2, min: 0.01, max: 2.0, learn_as: temperature}
+objectives: [{use: align}]
+data:
+  train: [{use: manifest, path: pairs.csv, text: text}]
+  transform: {use: fit}
+train: {steps: 8, batch_size: 16, optimizer: {use: lamb, lr: 2e-2, weight_decay: 1e-5}, schedule: {use: constant}}
+checkpoint: {every: 4}
+"""
+# Batch statistics would differ between parts of a batch and the whole.
+VIT = "model.image={use: vit, size: 32, patch: 16, width: 16, depth: 1, heads: 2}"
+
+
+def vlc(*argv: str, cwd: Path) -> str:
+    """Runs the command, which must end well, and gives what it printed."""
+    unwanted = ("DS_ACCELERATOR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "VLC_PLUGINS")
+    environment = {k: v for k, v in os.environ.items() if k not in unwanted}
+    command = [str(Path(sys.executable).parent / "vlc"), *argv]
+    env = environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in rows]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """Sixteen plain colours, each with a word of its own."""
+    rows = ["image,text"]
+    for number in range(16):
+        colour = tuple(85 * ((number >> shift) & 3) for shift in (0, 1, 2))
+        Image.new("RGB", (32, 32), colour).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,the colour called number{number}")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "align.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def test_a_short_run_learns_colours_and_brings_the_temperature_down(recipe: Path) -> None:
+    vlc("train", "align.yaml", "--set", "train.steps=50", "--set", "output=run", cwd=recipe)
+    rows = metrics(recipe / "run")
+    assert rows[0]["loss/align"] > 2.3
+    assert rows[-1]["loss/align"] < 1.5
+    assert rows[0]["logit_scale"] == pytest.approx(5.0)
+    assert rows[-1]["logit_scale"] > 5.5
+
+
+def test_ranks_micro_batches_and_a_second_start_take_the_same_steps(recipe: Path) -> None:
+    """Half of the negatives, LAMB under ZeRO 2 on two ranks in two parts each, begun again after four steps."""
+    same = ["--set", VIT, "--set", "model.embed_dim=16", "--set", "objectives.align.negatives=0.5"]
+    apart = ["--set", "deepspeed.zero_optimization.stage=2", "--set", "train.micro_batch_size=4", "--devices", "2"]
+    vlc("train", "align.yaml", *same, "--set", "output=one", cwd=recipe)
+    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--set", "train.steps=4", cwd=recipe)
+    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--resume", cwd=recipe)
+    one, two = metrics(recipe / "one"), metrics(recipe / "two")
+    assert len(two) == 8
+    for alone, together in zip(one, two, strict=True):
+        assert together == pytest.approx(alone, rel=1e-3, abs=1e-5)
