@@ -127,4 +127,5 @@ def _square(patches_NP: Tensor) -> Tensor:
         raise RecipeError(
             f"the image encoder gives {patches_NP.shape[1]} patches, which are no square: no map is drawn"
         )
-    return patches_NP.unflatten(1, (side, side))
+    square_NSS: Tensor = patches_NP.unflatten(1, (side, side))
+    return square_NSS

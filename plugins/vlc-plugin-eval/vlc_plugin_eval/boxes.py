@@ -5,6 +5,7 @@ Shapes: H × W a map. Rectangles are x0, y0, x1, y1 in shares of the picture's s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -63,7 +64,7 @@ def weight(map_HW: Tensor, box: Rectangle) -> float:
     x0, x1 = round(box[0] * width), round(box[2] * width)
     y0, y1 = round(box[1] * height), round(box[3] * height)
     part = map_HW[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
-    return float(part.sum()) / max(1, part.numel()) ** 0.5
+    return float(part.sum()) / math.sqrt(max(1, part.numel()))
 
 
 def enlarged(maps_NSS: Tensor, side: int) -> Tensor:

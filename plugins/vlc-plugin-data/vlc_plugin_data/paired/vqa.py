@@ -20,8 +20,8 @@ AGREED = 3
 class Vqa(Dataset):
     """VQA v2's files of questions and of annotations, beside COCO's photographs.
 
-    The classes are the answers with the most score over all questions. An answer's score is min(1, n / 3), where n of ten people gave it; a
-    question none of whose answers is a class has no target. Goyal et al. 2017, arXiv 1612.00837.
+    The classes are the answers with the most score over all questions. An answer's score is min(1, n / 3), where n of
+    ten people gave it; a question none of whose answers is a class has no target. Goyal et al. 2017, arXiv 1612.00837.
     """
 
     def __init__(

@@ -145,8 +145,8 @@ class ShapesQuestions(_Sentences):
 class ShapesTwoImages(Dataset):
     """A statement about two drawn scenes, such as ``left: a red ring is above a blue star``; classes false and true.
 
-    The statement names the side that it speaks of. The scene on the other side is one of which the opposite holds, where
-    one turns up among 50 (about three times in four), so that looking at the wrong side mostly misleads.
+    The statement names the side that it speaks of. On the other side is a scene of which the opposite holds, where one
+    turns up among 50 (about three times in four), so that looking at the wrong side mostly misleads.
     """
 
     def __init__(
