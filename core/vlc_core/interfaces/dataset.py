@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from vlc_core.batch import Sample
 
-
 Rectangle = tuple[float, float, float, float]
 """x0, y0, x1, y1 in shares of the picture's width and height; x grows to the right, y downwards."""
 

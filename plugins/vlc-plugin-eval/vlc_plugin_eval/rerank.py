@@ -96,7 +96,7 @@ def to_read(text_NK: Tensor, image_MK: Tensor) -> Tensor:
     """The pairs (image, text) of both directions, each once, in the order of the images: (T, 2)."""
     by_image = torch.stack([torch.arange(len(text_NK)).repeat_interleave(text_NK.shape[1]), text_NK.flatten()], dim=1)
     by_text = torch.stack([image_MK.flatten(), torch.arange(len(image_MK)).repeat_interleave(image_MK.shape[1])], dim=1)
-    pairs_T2: Tensor = torch.cat([by_image, by_text]).unique(dim=0)  # type: ignore[no-untyped-call]
+    pairs_T2: Tensor = torch.cat([by_image, by_text]).unique(dim=0)
     return pairs_T2
 
 
