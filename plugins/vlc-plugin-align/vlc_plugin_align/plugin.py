@@ -31,7 +31,7 @@ def vlc_register(registry: Registrar) -> None:
         "base", "vlc_plugin_align:recipes/base.yaml", summary="EfficientNet-B7 and BERT-Large", source=SOURCE
     )
     registry.recipe(
-        "laptop", "vlc_plugin_align:recipes/laptop.yaml", summary="5 M parameters, for a CPU", source=SOURCE
+        "laptop", "vlc_plugin_align:recipes/laptop.yaml", summary="4 M parameters, for a CPU", source=SOURCE
     )
     registry.recipe(
         "cluster",
