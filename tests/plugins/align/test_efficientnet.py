@@ -105,7 +105,7 @@ def test_weights_are_read_from_a_folder(folder: tuple[Any, Path]) -> None:
 
 @torch.no_grad()
 def test_its_settled_options_build_it_without_the_folder(folder: tuple[Any, Path]) -> None:
-    options = {"folder": str(folder[1]), "norm_momentum": 0.2}
+    options: dict[str, Any] = {"folder": str(folder[1]), "norm_momentum": 0.2}
     encoder = EfficientNet(**options)
     settled = dict(encoder.settled_options(options))
     assert not settled.keys() & {"folder", "hub"}
