@@ -13,7 +13,7 @@ WHEEL_FLAGS ?=
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check wheels clean results-unicl
+.PHONY: help install demo test check wheels clean results-unicl results-tcl
 
 help:
 	@echo "make demo    train on real images, then measure the model on images it has not seen"
@@ -21,6 +21,7 @@ help:
 	@echo "make check   lint, format and type checks"
 	@echo "make wheels  build every distribution into dist/"
 	@echo "make results-unicl  UniCL's comparisons in small, into docs/results.md: two hours of two cores, resumed where stopped"
+	@echo "make results-tcl    the same for TCL"
 	@echo "make clean   remove what these commands have made"
 
 install: $(VENV)/installed
@@ -45,8 +46,8 @@ wheels: $(BIN)/python
 	done
 	@ls $(DIST)
 
-results-unicl: $(VENV)/installed
-	$(BIN)/python -m benchmarks.results unicl
+results-unicl results-tcl: results-%: $(VENV)/installed
+	$(BIN)/python -m benchmarks.results $*
 
 clean:
 	rm -rf $(VENV) dist build runs/demo .pytest_cache .mypy_cache .ruff_cache

@@ -12,10 +12,11 @@ from torch import Tensor
 from vlc_core import folders
 from vlc_core.assemble import build_towers
 from vlc_core.errors import DataError, RecipeError, StorageError
+from vlc_core.interfaces.encoder import Encoder
 from vlc_core.model.towers import Towers
 from vlc_core.model.weights import WEIGHTS, compared
 from vlc_core.recipe.origin import MODEL, model_home
-from vlc_core.recipe.schema import Model
+from vlc_core.recipe.schema import Model, Use
 from vlc_core.tokenizer import Tokenizer
 
 _TRAINING = {"pretrained", "freeze", "layer_decay", "compile"}
@@ -23,11 +24,16 @@ _TRAINING = {"pretrained", "freeze", "layer_decay", "compile"}
 
 def settled(model: Model, towers: Towers) -> Model:
     """The model section with the options that build its encoders again wherever the folder is taken to."""
+    parts: list[tuple[str, Use, Encoder]] = [
+        ("image", model.image, towers.image.encoder),
+        ("text", model.text, towers.text.encoder),
+    ]
+    if model.fusion is not None:
+        parts.append(("fusion", model.fusion, towers.fusion))
     changed = {}
-    for side, spec, tower in (("image", model.image, towers.image), ("text", model.text, towers.text)):
-        options = tower.encoder.settled_options(spec.options)
-        kept = {name: value for name, value in spec.model_dump().items() if name not in spec.options}
-        changed[side] = type(spec).model_validate({**kept, **options})
+    for name, spec, encoder in parts:
+        kept = {key: value for key, value in spec.model_dump().items() if key not in spec.options}
+        changed[name] = type(spec).model_validate({**kept, **encoder.settled_options(spec.options)})
     return model.model_copy(update=changed)
 
 

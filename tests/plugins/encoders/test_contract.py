@@ -88,6 +88,7 @@ FUSION_FORMS: dict[str, list[dict[str, Any]]] = {
         {"depth": 1, "heads": 4, "dropout": 0.1, "mlp_ratio": 2.0},
         {"depth": 2, "heads": 2, "recompute": True},
     ],
+    "transformers": [{"config": SMALL_BERT | {"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2}}],
 }
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vlc_core.interfaces.encoder import Vocabulary
+from vlc_core.interfaces.encoder import Encoded, Vocabulary
+from vlc_plugin_encoders.pretrained.fusion import TransformersFusion
 from vlc_plugin_encoders.pretrained.image import TransformersImage
 from vlc_plugin_encoders.pretrained.text import TransformersText
 from vlc_plugin_encoders.vit import VisionTransformer
@@ -55,6 +56,18 @@ def test_a_text_encoder_of_the_library_whose_table_is_larger_than_its_vocabulary
     with torch.no_grad():
         mask = torch.ones(3, 9, dtype=torch.bool)
         torch.testing.assert_close(made(tokens, mask).summary, encoder(tokens, mask).summary)
+
+
+def test_the_upper_layers_of_a_model_of_the_library(tmp_path: Path):
+    config = transformers.BertConfig(vocab_size=90, max_position_embeddings=16, **{**SMALL, "num_hidden_layers": 4})
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    options = {"folder": str(tmp_path), "skip": 3}
+    encoder = TransformersFusion(32, 8, **options).eval()
+    shutil.rmtree(tmp_path)
+    made = again(encoder, options, 32, 8)
+    text, image = Encoded(torch.rand(2, 32), torch.rand(2, 5, 32)), Encoded(torch.rand(2, 8), torch.rand(2, 3, 8))
+    with torch.no_grad():
+        torch.testing.assert_close(made(text, image).tokens, encoder(text, image).tokens)
 
 
 def test_others_are_built_from_the_options_they_were_given():

@@ -8,6 +8,7 @@ Shapes: N pairs, L text tokens, P image tokens, W width, H heads.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Annotated, Any, final
 
 import torch
@@ -78,6 +79,7 @@ class TransformersFusion(FusionEncoder):
                 "choose two of one width, such as the lower and upper half of one model."
             )
         self.width, self.recompute = text_width, recompute
+        self._origin, self._settings = origin, settings
         self.layers = _layers(origin, settings, first, image_width)
         self.watched: int | None = None
         self.maps: Tensor | None = None
@@ -100,6 +102,10 @@ class TransformersFusion(FusionEncoder):
             else:
                 x_NLW = layer(*given)
         return Encoded(x_NLW[:, 0], x_NLW, text.mask)
+
+    def settled_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The configuration that was read, in place of where it was read from."""
+        return self._origin.settled(options, self._settings)
 
     def layer_names(self) -> list[list[str]]:
         """The layers; nothing comes before them."""
