@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -135,6 +136,18 @@ def trained(mix: list[str], steps: int, options: dict[str, Any]) -> list[Any]:
     """Metrics, weights and moments after some steps."""
     trainer = Trainer(mix, **options)
     return [trainer.run(steps), *trainer.saved()]
+
+
+def agree(one: Any, other: Any, tolerance: float = 1e-5) -> None:
+    """Metrics, weights and moments."""
+    for mine, theirs in zip(one[0], other[0], strict=True):
+        assert mine == pytest.approx(theirs, rel=tolerance)
+    for mine, theirs in zip(one[1:], other[1:], strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, tensor in mine.items():
+            torch.testing.assert_close(
+                tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: n + m
+            )
 
 
 def train_on_rank(rank: int, world: int, mix: list[str], steps: int, cases: list[dict[str, Any]]) -> list[Any]:

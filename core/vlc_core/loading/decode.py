@@ -15,7 +15,7 @@ from vlc_core.loading.jpeg import ORIENTATION
 MAX_PIXELS = 89_478_485  # where Pillow starts to suspect a decompression bomb: 256 MB at 24 bits
 
 # What photographs and drawings come in. Pillow reads more, some of it (EPS) by running another program.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -67,25 +67,26 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode(data: bytes, max_pixels: int) -> Image.Image:
-    with Image.open(BytesIO(data), formats=_formats()) as image:
+    with Image.open(BytesIO(data), formats=readable_formats()) as image:
         check_pixels(*image.size, max_pixels)
         image.load()
-        turn = _UPRIGHT.get(_orientation(image))
+        turn = _UPRIGHT.get(orientation_of(image))
         picture = _rgb(image)
     return picture if turn is None else picture.transpose(turn)
 
 
 @lru_cache
-def _formats() -> tuple[str, ...]:
+def readable_formats() -> tuple[str, ...]:
     """Those that this build of Pillow can read."""
     Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation of an opened file, 1 (upright) to 8; 1 where nothing readable says otherwise."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken metadata does not make the pixels wrong
+    except Exception:  # broken metadata makes neither pixels nor size wrong
         return 1
 
 

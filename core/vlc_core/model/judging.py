@@ -14,7 +14,7 @@ from torch import Tensor
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.encoder import Encoded
 from vlc_core.interfaces.objective import Objective
-from vlc_core.model.towers import Features, Towers
+from vlc_core.model.towers import Features, Towers, picked
 
 
 class Pairs(NamedTuple):
@@ -114,11 +114,6 @@ def side_by_side(first: Encoded, second: Encoded) -> Encoded:
     tokens = None if first.tokens is None or second.tokens is None else torch.cat([first.tokens, second.tokens], dim=1)
     mask = None if first.mask is None or second.mask is None else torch.cat([first.mask, second.mask], dim=1)
     return Encoded(torch.cat([first.summary, second.summary], dim=1), tokens, mask)
-
-
-def picked(features: Features, rows: Tensor) -> Features:
-    """The ``rows`` of features."""
-    return Features(*(None if x is None else x.index_select(0, rows) for x in features))  # type: ignore[arg-type]
 
 
 def _square(patches_NP: Tensor) -> Tensor:

@@ -41,6 +41,11 @@ class Features(NamedTuple):
         return Encoded(self.summary, self.tokens, self.mask)
 
 
+def picked(features: Features, rows: Tensor) -> Features:
+    """The ``rows`` of features, (M,) int64; any of them any number of times."""
+    return Features(*(None if x is None else x.index_select(0, rows) for x in features))  # type: ignore[arg-type]
+
+
 def unit(x: Tensor) -> Tensor:
     """Rows of length one in float32 or better, whatever the precision of the encoder."""
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)

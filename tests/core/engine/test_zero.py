@@ -20,22 +20,10 @@ def plain(engines: ModuleType):
     return engines.trained(MIX, 4, {})
 
 
-def agree(one, other, tolerance=1e-5):
-    """Metrics, weights and moments."""
-    for mine, theirs in zip(one[0], other[0], strict=True):
-        assert mine == pytest.approx(theirs, rel=tolerance)
-    for mine, theirs in zip(one[1:], other[1:], strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, tensor in mine.items():
-            torch.testing.assert_close(
-                tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: n + m
-            )
-
-
 @pytest.mark.parametrize("micro", [None, 3])
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_takes_the_steps_of_stage_0(engines: ModuleType, plain, stage: int, micro: int | None):
-    agree(engines.trained(MIX, 4, {"stage": stage, "micro": micro}), plain)
+    engines.agree(engines.trained(MIX, 4, {"stage": stage, "micro": micro}), plain)
 
 
 def test_the_steps_are_those_of_plain_torch(engines: ModuleType, small: ModuleType, plain):
@@ -62,7 +50,7 @@ def test_two_ranks_take_the_steps_of_one(engines: ModuleType, plain):
     ]
     for rank in run_on_ranks(engines.train_on_rank, 2, MIX, 4, cases):
         for found in rank:
-            agree(found, plain, 2e-5)
+            engines.agree(found, plain, 2e-5)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -86,7 +74,7 @@ def test_a_run_may_go_on_under_another_stage(engines: ModuleType, plain, stage: 
     trainer = engines.Trainer(MIX, stage=stage)
     first = trainer.run(2)
     other = engines.resumed(MIX, *trainer.saved(), 2, stage=then)
-    agree([first + other.run(2, first=2), *other.saved()], plain, 1e-6 if {stage, then} <= {0, 1} else 1e-5)
+    engines.agree([first + other.run(2, first=2), *other.saved()], plain, 1e-6 if {stage, then} <= {0, 1} else 1e-5)
 
 
 def test_state_is_a_copy(engines: ModuleType):

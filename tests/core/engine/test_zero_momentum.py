@@ -19,17 +19,6 @@ def plain(engines: ModuleType):
     return engines.trained(MIX, 4, {})
 
 
-def agree(one, other, tolerance=1e-5):
-    for mine, theirs in zip(one[0], other[0], strict=True):
-        assert mine == pytest.approx(theirs, rel=tolerance)
-    for mine, theirs in zip(one[1:], other[1:], strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, tensor in mine.items():
-            torch.testing.assert_close(
-                tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: n + m
-            )
-
-
 def test_twins_follow_and_queues_fill(engines: ModuleType, small: ModuleType, plain):
     """By hand: the average of the weights after each step, and as many features as there were samples."""
     trainer = engines.Trainer(MIX)
@@ -49,14 +38,14 @@ def test_twins_follow_and_queues_fill(engines: ModuleType, small: ModuleType, pl
 @pytest.mark.parametrize("micro", [None, 3])
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_takes_the_steps_of_stage_0(engines: ModuleType, plain, stage: int, micro: int | None):
-    agree(engines.trained(MIX, 4, {"stage": stage, "micro": micro}), plain, 2e-5)
+    engines.agree(engines.trained(MIX, 4, {"stage": stage, "micro": micro}), plain, 2e-5)
 
 
 def test_two_ranks_take_the_steps_of_one(engines: ModuleType, plain):
     cases = [{"stage": stage, "micro": micro} for stage, micro in [(0, None), (1, 3), (2, None), (3, None), (3, 3)]]
     for rank in run_on_ranks(engines.train_on_rank, 2, MIX, 4, cases):
         for found in rank:
-            agree(found, plain, 5e-5)
+            engines.agree(found, plain, 5e-5)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, final
 
-from vlc_core import DataError, Dataset, PathLike, Sample
-from vlc_plugin_data.captioned.images import CaptionedImages, read_annotations, text_of
+from vlc_core import DataError, PathLike
+from vlc_plugin_data.captioned.images import CaptionedDataset, CaptionedImages, read_annotations, text_of
 
 
 @final
-class CocoCaptions(Dataset):
+class CocoCaptions(CaptionedDataset):
     """A caption file of COCO (``captions_train2017.json``) beside the folder of its images.
 
     Images without a caption are left out; captions come in the order of their ids.
@@ -31,15 +31,6 @@ class CocoCaptions(Dataset):
         self._images = CaptionedImages(((_name(row, path), texts) for row, texts in listed if texts), images)
         if not len(self._images):
             raise DataError(f"{path}: no image has a caption: is it the file of another split?")
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(self._images.image(index), self.texts(index), key=self._images.path(index))
-
-    def texts(self, index: int) -> tuple[str, ...]:
-        return self._images.texts(index)
 
 
 def _captions(annotations: list[Any], path: str) -> dict[Any, list[str]]:

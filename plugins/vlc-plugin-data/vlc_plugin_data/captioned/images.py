@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vlc_core import DataError
+from vlc_core import DataError, Dataset, Sample
 from vlc_plugin_data.stores import read
 
 
@@ -54,6 +54,21 @@ class CaptionedImages:
         """The captions of an image."""
         start, stop = int(self._ends[index]), int(self._ends[index + 1])
         return tuple(self._captions[start:stop].to_pylist())
+
+
+class CaptionedDataset(Dataset):
+    """A dataset of captioned images without labels; who derives from it reads a format into ``_images``."""
+
+    _images: CaptionedImages
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(self._images.image(index), self.texts(index), key=self._images.path(index))
+
+    def texts(self, index: int) -> tuple[str, ...]:
+        return self._images.texts(index)
 
 
 def read_annotations(path: str, *lists: str) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, final
 
-from vlc_core import DataError, Dataset, PathLike, Sample
+from vlc_core import DataError, PathLike
 from vlc_core.nearest import did_you_mean
-from vlc_plugin_data.captioned.images import CaptionedImages, read_annotations, text_of
+from vlc_plugin_data.captioned.images import CaptionedDataset, CaptionedImages, read_annotations, text_of
 
 
 @final
-class Karpathy(Dataset):
+class Karpathy(CaptionedDataset):
     """One split of a file such as ``dataset_coco.json`` or ``dataset_flickr30k.json``.
 
     On COCO, training usually takes ``[train, restval]``, 113,287 images, and tests take ``test``, 5,000.
@@ -39,15 +39,6 @@ class Karpathy(Dataset):
         _require_splits(wanted, rows, path)
         kept = (row for row in rows if row.get("split") in wanted)
         self._images = CaptionedImages(((_place(row, path), _captions(row)) for row in kept), images)
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> Sample:
-        return Sample(self._images.image(index), self.texts(index), key=self._images.path(index))
-
-    def texts(self, index: int) -> tuple[str, ...]:
-        return self._images.texts(index)
 
 
 def _require_splits(wanted: Sequence[str], rows: Sequence[dict[str, Any]], path: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -11,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vlc_core.loading.decode import MAX_PIXELS, decode
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
-"""Those that training reads."""
+from vlc_core.loading.decode import MAX_PIXELS, decode, orientation_of, readable_formats
 
 VECTOR = "vector"
 
-_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)  # values of the EXIF tag under which width and height change places
 
 
@@ -58,22 +53,9 @@ def _read(data: bytes) -> Header | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_readable()) as image:
+            with Image.open(BytesIO(data), formats=readable_formats()) as image:
                 (width, height), kind = image.size, image.format or "unknown"
-                turned = _orientation(image) in _TURNED
+                turned = orientation_of(image) in _TURNED
     except Exception:  # Pillow's readers raise almost anything on broken files; decoding names the fault
         return None
     return Header(height, width, kind) if turned else Header(width, height, kind)
-
-
-@lru_cache
-def _readable() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # broken metadata does not make the size wrong
-        return 1

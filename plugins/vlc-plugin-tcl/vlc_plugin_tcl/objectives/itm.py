@@ -16,7 +16,7 @@ from vlc_core import distributed
 from vlc_core.interfaces.encoder import Encoded
 from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
 from vlc_core.masking import uniform
-from vlc_core.model.towers import Features
+from vlc_core.model.towers import Features, picked
 from vlc_core.products import Linear
 from vlc_core.step import Step
 
@@ -71,7 +71,7 @@ class ImageTextMatching(Objective):
         """(N, 2) of pairs given by row numbers; in chunks that the backward pass computes again if the step says so."""
 
         def fused(rows_text: Tensor, rows_image: Tensor) -> Tensor:
-            return self.judge(step.fuse(_rows(text, rows_text), _rows(image, rows_image)))
+            return self.judge(step.fuse(picked(text, rows_text), picked(image, rows_image)))
 
         if step.chunk is None or step.chunk >= len(texts):
             return fused(texts, images)
@@ -134,10 +134,6 @@ class Pool(NamedTuple):
         same_label = (step.labels[:, None] == self.labels[None, :]) & (step.labels[:, None] >= 0)
         itself = self.own[:, None] == torch.arange(len(self.labels), device=self.own.device)[None, :]
         return ~(same_group | same_label | itself)
-
-
-def _rows(features: Features, rows: Tensor) -> Features:
-    return Features(*(None if x is None else x.index_select(0, rows) for x in features))  # type: ignore[arg-type]
 
 
 def _padded(features: Features) -> Features:
