@@ -6,6 +6,7 @@ from collections.abc import Container
 
 import typer
 from typer.main import get_group
+from typer.models import TyperInfo
 
 from vlc_cli import failures
 
@@ -31,7 +32,23 @@ def add_plugin_commands(app: typer.Typer, taken: Container[str]) -> None:
             _refuse(status.name, f"vlc has its own {', '.join(clash)}")
             continue
         app.registered_commands += own.registered_commands
-        app.registered_groups += own.registered_groups
+        for group in own.registered_groups:
+            _add_group(app, group, status.name)
+
+
+def _add_group(app: typer.Typer, group: TyperInfo, plugin: str) -> None:
+    """Adds ``group``, or its commands to the group that an earlier plugin has given that name."""
+    there = next((known.typer_instance for known in app.registered_groups if known.name == group.name), None)
+    if there is None:
+        app.registered_groups.append(group)
+        return
+    assert group.typer_instance is not None
+    own, taken = get_group(group.typer_instance).commands, get_group(there).commands
+    if clash := [name for name in own if name in taken]:
+        named = ", ".join(f"{group.name} {name}" for name in clash)
+        _refuse(plugin, f"another plugin has added {named}")
+        return
+    there.registered_commands += group.typer_instance.registered_commands
 
 
 def _commands_of(plugin: str) -> typer.Typer:

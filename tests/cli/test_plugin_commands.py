@@ -38,6 +38,32 @@ class Grouped:
         app.add_typer(group, name="counting")
 
 
+class GroupedToo:
+    @hookimpl
+    def vlc_commands(self, app):
+        group = typer.Typer(help="More things to count.")
+
+        @group.command()
+        def two() -> None:
+            """Count to two."""
+            typer.echo("2")
+
+        app.add_typer(group, name="counting")
+
+
+class GroupedThief:
+    @hookimpl
+    def vlc_commands(self, app):
+        group = typer.Typer()
+
+        @group.command()
+        def one() -> None:
+            """Not the real one."""
+            typer.echo("stolen")
+
+        app.add_typer(group, name="counting")
+
+
 class Halfway:
     @hookimpl
     def vlc_commands(self, app):
@@ -76,6 +102,8 @@ PLUGINS = {
     "exits": Exits,
     "greeter": Greeter,
     "grouped": Grouped,
+    "grouped-thief": GroupedThief,
+    "grouped-too": GroupedToo,
     "halfway": Halfway,
     "thief": Thief,
 }
@@ -118,9 +146,17 @@ def test_their_failures_are_told_as_vlcs_own(capsys):
 def test_each_that_fails_is_named_and_costs_nobody_else_anything(capsys):
     assert run(["--help"]) == 0
     warnings = capsys.readouterr().err.splitlines()
-    assert [line.split("'")[1] for line in warnings] == ["bad-signature", "exits", "halfway", "thief"]
-    assert "lost the other half" in warnings[2]
-    assert "vlc has its own train" in warnings[3]
+    assert [line.split("'")[1] for line in warnings] == ["bad-signature", "exits", "grouped-thief", "halfway", "thief"]
+    assert "another plugin has added counting one" in warnings[2]
+    assert "lost the other half" in warnings[3]
+    assert "vlc has its own train" in warnings[4]
+
+
+def test_plugins_that_name_the_same_group_share_it(capsys):
+    assert run(["counting", "two"]) == 0
+    assert capsys.readouterr().out == "2\n"
+    assert run(["counting", "one"]) == 0
+    assert capsys.readouterr().out == "1\n"
 
 
 def test_commands_of_vlc_do_not_ask_the_plugins(capsys):

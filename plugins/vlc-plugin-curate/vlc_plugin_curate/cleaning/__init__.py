@@ -1,0 +1,1 @@
+"""The filter of noisy pairs: rules, engines, the report."""

@@ -1,0 +1,7 @@
+"""``vlc … clean``."""
+
+from __future__ import annotations
+
+
+def clean() -> None:
+    """Not here yet."""

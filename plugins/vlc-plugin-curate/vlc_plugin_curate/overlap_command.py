@@ -1,0 +1,7 @@
+"""``vlc … overlap``."""
+
+from __future__ import annotations
+
+
+def overlap() -> None:
+    """Not here yet."""

@@ -1,0 +1,1 @@
+"""Embeddings of a whole source, an index of them, and search by text and image for vlc."""
