@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.results.grid import Grid, read_grid
-from benchmarks.results.running import Place, run_all
+from benchmarks.results.place import Place
+from benchmarks.results.running import run_all
 from benchmarks.results.tables import write_tables
 
 HERE = Path(__file__).resolve().parent

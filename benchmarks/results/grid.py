@@ -8,17 +8,19 @@ The file of a grid holds
     base        a recipe
     parts       name → what is laid over it; ``without`` lists measures that do not apply to it
     evaluators  name → an evaluator of a recipe
-    tables      name → title, about, axes, measures
+    stages      name → what a table may do with its finished runs (:class:`Stage`)
+    tables      name → title, about, axes, measures, and ``after``: the stages that follow, none by default
 
 An axis has values, each with the parts (one or several) that it stands for; a table has a row for each combination of
-values. A measure is ``evaluator/metric``.
+values. A measure is ``evaluator/metric``, or ``stage/metric`` of a stage that measures. Evaluators look at the run of
+the last stage that trains.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import product
@@ -31,22 +33,47 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What follows a finished run: another run that begins with it, or commands that measure it.
+
+    In every text of both, ``${RUN}`` is the folder of the finished run and ``${SEED}`` the seed.
+
+    Attributes:
+        name: How measures call it.
+        recipe: Of the other run, which gets the cell's seed; or None.
+        commands: Commands in turn, the last of which prints a JSON object of metrics; ``${OUT}`` is an empty folder of
+            theirs. None where there is a recipe.
+    """
+
+    name: str
+    recipe: Tree | None = None
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A recipe at a seed, and how it is measured."""
+    """A recipe at a seed, what is done with its run, and how it is measured."""
 
     name: str
     recipe: Tree
     evaluators: Tree
+    stages: tuple[Stage, ...] = ()
 
     @cached_property
     def run_digest(self) -> str:
-        """Of what is trained."""
+        """Of what is trained first: cells that differ in what follows share the run."""
         return _digest(self.recipe)
 
     @cached_property
     def digest(self) -> str:
-        """Of what is trained and how it is measured."""
-        return _digest([self.recipe, self.evaluators])
+        """Of what is trained and how it is measured. Without stages it is what it was before there were any."""
+        said: list[Any] = [self.recipe, self.evaluators]
+        return _digest([*said, [asdict(stage) for stage in self.stages]] if self.stages else said)
+
+    def stage_digest(self, stage: Stage) -> str:
+        """Of what is trained in ``stage``, and before it."""
+        before = self.stages[: self.stages.index(stage) + 1]
+        return _digest([self.recipe, *(asdict(each) for each in before if each.recipe is not None)])
 
 
 @dataclass(frozen=True)
@@ -124,10 +151,18 @@ def _row(table: str, values: tuple[str, ...], said: Tree, grid: Tree) -> Row:
         without |= set(part.pop("without", ()))
         recipe = merge(recipe, part)
     wanted = {measure.partition("/")[0] for measure in said["measures"].values()} - without
-    evaluators = {name: grid["evaluators"][name] for name in sorted(wanted)}
+    stages = tuple(_stage(name, grid["stages"][name]) for name in said.get("after", ()))
+    evaluators = {name: grid["evaluators"][name] for name in sorted(wanted - {stage.name for stage in stages})}
     title = " · ".join((table, *map(str, values)))
-    cells = tuple(Cell(f"{title} · seed {s}", recipe | {"seed": s}, evaluators) for s in grid["seeds"])
+    cells = tuple(Cell(f"{title} · seed {s}", recipe | {"seed": s}, evaluators, stages) for s in grid["seeds"])
     return Row(tuple(map(str, values)), cells, frozenset(without))
+
+
+def _stage(name: str, said: Tree) -> Stage:
+    stage = Stage(name, said.get("recipe"), tuple(tuple(map(str, command)) for command in said.get("commands", ())))
+    if set(said) - {"recipe", "commands"} or (stage.recipe is None) == (not stage.commands):
+        raise SystemExit(f"the stage {name} has {', '.join(said) or 'nothing'}; say either recipe or commands")
+    return stage
 
 
 def _listed(value: str | list[str]) -> list[str]:

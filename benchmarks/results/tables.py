@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.results.grid import Grid, Row, Table
-from benchmarks.results.running import Place
+from benchmarks.results.place import Place
 
 NOTHING = "–"
 

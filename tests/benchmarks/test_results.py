@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+DIGESTS = ["dca6f5d93b8fa4b3", "1bef5460f19b341c", "c791b42b859b5683"]
+"""Of the rows of the first table at seed 1."""
+MEASURE = "import json, pathlib, sys; print(json.dumps({'ap': pathlib.Path(sys.argv[1]).is_dir() * int(sys.argv[2])}))"
 GRID = {
     "prepare": "builtins:print",
     "about": "a test",
@@ -23,6 +26,12 @@ GRID = {
         "other": {"model": {"image": {"use": "resnet"}}, "without": ["names"]},
     },
     "evaluators": {"names": {"use": "zero-shot"}, "near": {"use": "knn"}, "unused": {"use": "retrieval"}},
+    "stages": {
+        "tuned": {"recipe": {"model": {"image": {"use": "vit"}, "from": "${RUN}"}, "train": {"steps": 2}}},
+        "boxes": {
+            "commands": [["vlc", "export", "${RUN}", "-o", "${OUT}"], ["python", "-c", MEASURE, "${RUN}", "${SEED}"]]
+        },
+    },
     "tables": {
         "first": {
             "title": "Depth",
@@ -36,6 +45,13 @@ GRID = {
             "axes": {"encoder": {"deep": "deep"}},
             "measures": {"zero-shot": "names/top1", "kNN": "near/top1"},
         },
+        "third": {
+            "title": "Then",
+            "about": "What comes of it later.",
+            "after": ["tuned", "boxes"],
+            "axes": {"encoder": {"deep": "deep"}},
+            "measures": {"zero-shot": "names/top1", "boxes": "boxes/ap"},
+        },
     },
 }
 
@@ -43,9 +59,9 @@ GRID = {
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.results import grid, running, tables
+    from benchmarks.results import grid, place, running, tables
 
-    return {"grid": grid, "running": running, "tables": tables}
+    return {"grid": grid, "place": place, "running": running, "tables": tables}
 
 
 @pytest.fixture
@@ -56,7 +72,7 @@ def grid(modules: dict[str, ModuleType], tmp_path: Path) -> Any:
 
 @pytest.fixture
 def place(modules: dict[str, ModuleType], tmp_path: Path) -> Any:
-    return modules["running"].Place(work=tmp_path / "work", data=tmp_path)
+    return modules["place"].Place(work=tmp_path / "work", data=tmp_path)
 
 
 def test_parts_are_laid_over_the_base_as_recipes_are(grid: Any) -> None:
@@ -69,10 +85,50 @@ def test_parts_are_laid_over_the_base_as_recipes_are(grid: Any) -> None:
 
 
 def test_a_recipe_that_stands_in_two_tables_is_one_cell(grid: Any) -> None:
-    assert len(grid.cells()) == 6
+    assert len(grid.cells()) == 8
+    assert len(grid.only(["first", "second"]).cells()) == 6
     assert len(grid.only(["second"]).cells()) == 2
-    with pytest.raises(SystemExit, match="third"):
-        grid.only(["third"])
+    with pytest.raises(SystemExit, match="fourth"):
+        grid.only(["fourth"])
+
+
+def test_what_is_kept_of_cells_without_stages_stays_valid(grid: Any) -> None:
+    """Results are found by these digests, also those of years ago."""
+    first, _, third = grid.tables
+    assert [row.cells[1].digest for row in first.rows] == DIGESTS
+    (alone,) = {row.cells[1].run_digest for row in first.rows if row.values == ("deep",)}
+    assert third.rows[0].cells[1].run_digest == alone, "a table with stages begins with the same run"
+    assert third.rows[0].cells[1].digest not in DIGESTS
+
+
+def test_stages_follow_the_run(
+    modules: dict[str, ModuleType], grid: Any, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path))
+    both = grid.only(["second", "third"])
+    assert modules["running"].run_all(both, place, jobs=2) == 0
+    assert sorted((tmp_path / "calls").read_text().split()) == ["eval"] * 4 + ["export"] * 2 + ["train"] * 4
+    cell = grid.tables[2].rows[0].cells[1]
+    tuned = place.run(cell, cell.stages[0])
+    recipe = yaml.safe_load(tuned.with_suffix(".yaml").read_text())
+    assert recipe == {
+        "model": {"image": {"use": "vit"}, "from": str(place.run(cell))},
+        "train": {"steps": 2},
+        "seed": 1,
+    }
+    result = place.result(cell)
+    assert result["metrics"] == {"boxes": {"ap": 1}, "names": {"top1": 0.35}, "near": {"top1": 0.35}}
+    assert result["last_step"] == {"step": 2}, "of the stage's run"
+    assert not [path for path in place.work.iterdir() if path.name not in {"cells", "data", "runs"}]
+    modules["tables"].write_tables(both, place, tmp_path / "page.md")
+    assert "| deep | 30.0 ± 7.1 | 50.0 ± 70.7 |" in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize("said", [{}, {"recipe": {}, "commands": [["vlc"]]}, {"recipes": {}}])
+def test_a_stage_says_what_it_does(modules: dict[str, ModuleType], tmp_path: Path, said: dict[str, Any]) -> None:
+    (tmp_path / "method.yaml").write_text(yaml.safe_dump(GRID | {"stages": {"tuned": said, "boxes": said}}))
+    with pytest.raises(SystemExit, match="the stage tuned"):
+        modules["grid"].read_grid(tmp_path / "method.yaml")
 
 
 def fake_vlc(folder: Path, failing: str = "") -> Path:
@@ -83,7 +139,9 @@ def fake_vlc(folder: Path, failing: str = "") -> Path:
 import json, pathlib, sys, yaml
 with open({str(folder / "calls")!r}, "a") as calls:
     print(sys.argv[1], file=calls)
-if sys.argv[1] == "train":
+if sys.argv[1] == "export":
+    assert (pathlib.Path(sys.argv[2]) / "model").is_dir() and pathlib.Path(sys.argv[4]).is_dir()
+elif sys.argv[1] == "train":
     recipe = yaml.safe_load(open(sys.argv[2]))
     run = pathlib.Path(next(a for a in sys.argv if a.startswith("output=")).removeprefix("output="))
     if recipe["model"]["image"]["use"] == {failing!r}:
@@ -103,13 +161,14 @@ else:
 def test_what_is_finished_is_not_run_again(
     modules: dict[str, ModuleType], grid: Any, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    grid = grid.only(["first", "second"])
     run_all = modules["running"].run_all
-    monkeypatch.setattr(modules["running"], "COMMAND", fake_vlc(tmp_path, failing="resnet"))
+    monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path, failing="resnet"))
     assert run_all(grid, place, jobs=1, most=1) == 0
     assert (tmp_path / "calls").read_text().split() == ["train", "eval"]
     assert run_all(grid, place, jobs=2) == 2, "both seeds of the broken recipe"
     assert (tmp_path / "calls").read_text().split().count("train") == 6
-    monkeypatch.setattr(modules["running"], "COMMAND", fake_vlc(tmp_path))
+    monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path))
     assert run_all(grid, place, jobs=2) == 0
     assert (tmp_path / "calls").read_text().split().count("train") == 8
     assert all(place.result(cell)["metrics"] for cell in grid.cells())
