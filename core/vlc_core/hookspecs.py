@@ -2,7 +2,8 @@
 
 A plugin is a module or class on the entry-point group ``vlc.plugins``. It implements any of these hooks, marked with
 ``vlc_core.hookimpl``. ``vlc_register`` and ``vlc_commands`` run in every command and must import neither torch nor
-anything as slow. The run events are called on rank 0, outside the hot loop.
+anything as slow. ``vlc_recognise`` is asked what reads a path that a command was given. The run events are called on
+rank 0, outside the hot loop.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from vlc_core.engine.run import Outcome, Run
     from vlc_core.interfaces.evaluator import Evaluation
+    from vlc_core.naming import Recognised
     from vlc_core.registry import Registrar
 
 PROJECT = "vlc"
@@ -32,6 +34,11 @@ def vlc_register(registry: Registrar) -> None:
 @hookspec
 def vlc_commands(app: typer.Typer) -> None:
     """Adds commands to the ``vlc`` command line."""
+
+
+@hookspec(firstresult=True)
+def vlc_recognise(path: str) -> Recognised | None:
+    """Tells which dataset reads the path or URL ``path``; None where none of the plugin's does."""
 
 
 @hookspec

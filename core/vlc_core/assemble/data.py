@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from vlc_core import options
 from vlc_core.errors import DataError, RecipeError
@@ -12,7 +12,7 @@ from vlc_core.interfaces.sampler import Sampler, Source
 from vlc_core.interfaces.transform import Transform
 from vlc_core.loading.loader import Loader
 from vlc_core.loading.make import BatchMaker
-from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space
+from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space, walk_texts
 from vlc_core.model.start import Where
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Recipe
@@ -34,18 +34,7 @@ class Data:
 
     def captions(self) -> Iterator[str]:
         """The texts that training may draw, classes through their templates first; up to ``CAPTIONS_READ``."""
-        yield from islice(self._captions(), CAPTIONS_READ)
-
-    def _captions(self) -> Iterator[str]:
-        for source in self.sources:
-            for name in source.dataset.classes or ():
-                yield from (template.replace("{}", name) for template in source.prompts)
-        for source in self.sources:
-            for index in range(len(source.dataset)):
-                try:
-                    yield from source.dataset.texts(index)
-                except DataError:
-                    continue  # it is counted when training draws it
+        yield from islice(chain.from_iterable(walk_texts(self.sources)), CAPTIONS_READ)
 
 
 def build_data(recipe: Recipe, registry: Registry, where: Where = str) -> Data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vlc_core.batch import UNLABELLED, Sample
@@ -11,6 +11,8 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 
 CLASS_NAME = ("{}",)
+
+Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,22 @@ class TrainingSource:
         if wrong := [answer for answer, _ in sample.answers if not 0 <= answer < count]:
             raise DataError(f"its answer {wrong[0]} is none of {count} classes")
         return tuple((self.label_map[answer] if self.label_map else answer, score) for answer, score in sample.answers)
+
+
+def walk_texts(sources: Sequence[TrainingSource]) -> Iterator[Texts]:
+    """The texts that training may draw: for each source its class names through its templates, then sample by sample.
+
+    A sample that cannot be read has no texts; it is counted when training draws it.
+    """
+    for source in sources:
+        if names := source.dataset.classes:
+            yield tuple(template.replace("{}", name) for name in names for template in source.prompts)
+    for source in sources:
+        for index in range(len(source.dataset)):
+            try:
+                yield tuple(source.dataset.texts(index))
+            except DataError:
+                yield ()
 
 
 def share_label_space(

@@ -79,9 +79,9 @@ def inspect(
     Images are judged by their headers unless --decode is given. Ends with 3 where no sample of a source is sound.
     """
     from vlc_core import terminal
+    from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_data.inspecting.inspection import Inspection
-    from vlc_plugin_data.inspecting.naming import find_sources
     from vlc_plugin_data.inspecting.terminal_report import as_text
 
     _check_page(html)
@@ -124,9 +124,9 @@ def index(
     cannot be indexed.
     """
     from vlc_core import terminal
+    from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_core.progress import Tracker
-    from vlc_plugin_data.inspecting.naming import find_sources
     from vlc_plugin_data.inspecting.shard_index import index_as_json, index_as_text, paths_of
     from vlc_plugin_data.tars import index_shards
 

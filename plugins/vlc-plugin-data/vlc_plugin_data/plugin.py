@@ -10,6 +10,7 @@ from vlc_plugin_data.prompts import CLIP7, CLIP80, DIGITS, SIMPLE
 if TYPE_CHECKING:
     import typer
 
+    from vlc_core.naming import Recognised
     from vlc_core.registry import Registrar
 
 
@@ -29,6 +30,14 @@ def vlc_commands(app: typer.Typer) -> None:
     from vlc_plugin_data.commands import add_commands
 
     add_commands(app)
+
+
+@hookimpl
+def vlc_recognise(path: str) -> Recognised | None:
+    """Tells tars, tables, annotations and folders by their names and what is at their head."""
+    from vlc_plugin_data.inspecting.recognise import recognise
+
+    return recognise(path)
 
 
 def _datasets(registry: Registrar) -> None:

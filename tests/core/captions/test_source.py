@@ -66,7 +66,7 @@ def test_a_table_needs_no_images_and_a_column_may_be_named(tmp_path):
     assert texts(tmp_path / "t.jsonl") == ["a dog", "a dog", "b"]
     (tmp_path / "t.csv").write_text("img,words\na.jpg,a dog\n")
     assert texts(tmp_path / "t.csv", "text=words", "image=img") == ["a dog"]
-    with pytest.raises(DataError, match=r"no column called captions or .* --set text=COLUMN"):
+    with pytest.raises(DataError, match=r"no column whose name tells .* --set text=COLUMN"):
         texts(tmp_path / "t.csv")
 
 
@@ -76,13 +76,13 @@ def test_a_table_needs_no_images_and_a_column_may_be_named(tmp_path):
         ("gone.txt", DataError, "no file gone.txt"),
         ("gone.csv", DataError, "no manifest gone.csv"),
         ("gone.yaml", RecipeError, "gone.yaml"),
-        ("gone/there", DataError, "nothing at gone/there"),
-        ("gone", RecipeError, "no file, no preset and no dataset; datasets are .*shapes"),
+        ("gone/there", DataError, "there is no gone/there"),
+        ("gone", RecipeError, "no path, no recipe and no dataset: .*shapes"),
         ("clip/nothing", RecipeError, "clip/nothing"),
-        ("{length: 3}", RecipeError, "name the dataset"),
+        ("{length: 3}", RecipeError, "does not name a dataset"),
         ("{use: shapes", RecipeError, "use: shapes"),
         ("{use: shapes, lenght: 3}", RecipeError, "did you mean 'length'"),
-        ("odd.bin", DataError, "does not tell what it is"),
+        ("odd.bin", RecipeError, "does not tell by its name"),
         ("latin.txt", DataError, "line 2 is not UTF-8"),
         (".", DataError, "the folder . holds no"),
     ],

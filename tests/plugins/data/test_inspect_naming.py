@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vlc_core import DataError, RecipeError
+from vlc_core.naming import SourceSpec, find_sources
 from vlc_core.plugins import plugins
-from vlc_plugin_data.inspecting.naming import SourceSpec, find_sources
 
 RECIPE = """
 model: {image: {use: vit, size: 24, patch: 4, width: 64, depth: 1}, text: {use: text-transformer, width: 64, depth: 1}}

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import islice
 
 from vlc_core import DataError, Dataset
+from vlc_core.naming import SourceSpec
 from vlc_core.progress import track
 from vlc_core.registry import Registry
 from vlc_core.terminal import waiting
 from vlc_plugin_data.inspecting.facts import look
-from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.inspecting.report import Report
 from vlc_plugin_data.inspecting.shards import count_shards
 from vlc_plugin_data.inspecting.sheet import Thumbnail, contact_sheet

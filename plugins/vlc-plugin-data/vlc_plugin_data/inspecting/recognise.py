@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlc_core import DataError
+from vlc_core.naming import Block, Recognised
 from vlc_plugin_data.stores import open_store
 from vlc_plugin_data.tables import SUFFIXES as TABLES
 from vlc_plugin_data.tables import without_compression
@@ -31,10 +32,16 @@ _SAVED = {"state.json", "dataset_dict.json"}  # what ``save_to_disk`` writes
 
 _HEAD = 1 << 18
 _PEEK = 100
+_FEW = 4
 
 
-def recognise(path: str) -> dict[str, Any] | None:
-    """The recipe block that reads ``path``: tars, a table, or a folder; None where it is none of these."""
+def recognise(path: str) -> Recognised | None:
+    """The dataset that reads ``path``: tars, a table, annotations, or a folder; None where it is none of these."""
+    block = _block(path)
+    return None if block is None else Recognised(block, _beside(block))
+
+
+def _block(path: str) -> Block | None:
     name = path.partition("::")[0].lower()
     if name.endswith(TARS):
         return {"use": "webdataset", "path": path}
@@ -47,7 +54,7 @@ def recognise(path: str) -> dict[str, Any] | None:
     return _folder(path.rstrip("/") or "/")
 
 
-def _folder(path: str) -> dict[str, Any]:
+def _folder(path: str) -> Block:
     """Tars where the folder holds any; what Hugging Face's library saved; else class folders."""
     file_system, base = open_store(path)
     entries = file_system.ls(base, detail=True)
@@ -59,10 +66,15 @@ def _folder(path: str) -> dict[str, Any]:
     return {"use": "folder", "path": path}
 
 
-def tables_in(path: str) -> list[str]:
-    """The names of the tables right inside a folder, which may say more about its images than class folders do."""
-    if not _is_folder(path):
-        return []
+def _beside(block: Block) -> str:
+    """Names the tables in a folder of class folders: captions, if there are any, are in one of them."""
+    if block["use"] != "folder":
+        return ""
+    tables = ", ".join(_tables_in(block["path"])[:_FEW])
+    return tables and f"{tables} beside the class folders: inspect a table for what it says"
+
+
+def _tables_in(path: str) -> list[str]:
     file_system, base = open_store(path)
     names = [str(entry["name"]).rpartition("/")[2] for entry in file_system.ls(base, detail=True)]
     return sorted(name for name in names if without_compression(name.lower()).endswith(tuple(TABLES)))

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from vlc_core import RecipeError
+from vlc_core.naming import SourceSpec
 from vlc_core.terminal import bold, listing, table
-from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.inspecting.shards import count_shards, spoken
 from vlc_plugin_data.inspecting.terminal_report import one_line
 from vlc_plugin_data.tars import IndexedShard
