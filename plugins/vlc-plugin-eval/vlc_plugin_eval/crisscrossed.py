@@ -27,6 +27,7 @@ from vlc_plugin_eval.crisscrossed_files import (
     read_captions,
     read_ratings,
 )
+from vlc_plugin_eval.crisscrossed_missing import check_missing, numbers_of
 from vlc_plugin_eval.crisscrossed_ranks import query_ranks
 from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
@@ -72,26 +73,29 @@ class CrissCrossed(Evaluator):
     """Retrieval between and within images and captions, and the correlation of similarities with people's ratings.
 
     ``i2t``, ``t2i``, ``t2t`` and ``i2i`` find captions or images by captions or images: relevant are an image and its
-    own captions, captions of one image, and all pairs that people rated ``positive`` or higher. A query never finds
-    itself, and one without anything relevant is not asked. ``sts``, ``sis`` and ``sits`` are Spearman's correlations of
-    cosines with ratings of captions, of images and of a caption with an image: the mean over samples of half of the
-    queries (the left column of the file), each with one of its rated pairs at random. A model that finds all pairs
-    equally alike has correlation 0.
+    own captions, captions of one image, and all pairs that people rated ``positive`` or higher, two images
+    ``positive_images`` or higher. A query never finds itself, and one without anything relevant is not asked. ``sts``,
+    ``sis`` and ``sits`` are Spearman's correlations of cosines with ratings of captions, of images and of a caption
+    with an image: the mean over samples of half of the queries (the left column of the file), each with one of its
+    rated pairs at random. A model that finds all pairs equally alike has correlation 0.
 
-    Images are known by the number at the end of their key. A pair is left out, and counted in the details, where its
-    image or caption is not there.
+    Images are known by the number at the end of their key. A pair whose image or caption is not there ends the
+    evaluation before anything is encoded, unless ``max_missing`` allows for it; it is then left out, and counted in the
+    details.
 
     Metrics, as far as there are ratings: ``sts``, ``sis``, ``sits`` and each with ``_deviation``; for each direction
     ``_recall@1``, ``@5``, ``@10`` and ``_queries``; ``images`` and ``texts``.
 
-    Source: Parekh et al., EACL 2021, arXiv 2004.15020.
+    Source: Parekh et al., EACL 2021, arXiv 2004.15020; section 3 has the two thresholds.
 
     Args:
         data: The images, such as COCO's.
         ratings: The released files: sts_*.csv, sis_*.csv and sits_*.csv, any of them.
         captions: Where captions stand with their numbers: COCO's captions_*.json, Karpathy's dataset_coco.json, or
             JSON lines with image, captions and caption_ids.
-        positive: The rating from which on a pair is relevant.
+        positive: The rating from which on two captions, or a caption and an image, are relevant to each other.
+        positive_images: The same for two images.
+        max_missing: The share of each file's rated pairs that may lack an image or a caption here.
         samples: Of the bootstrap.
         seed: Draws them.
     """
@@ -103,13 +107,16 @@ class CrissCrossed(Evaluator):
         ratings: Annotated[list[str], PathLike(), Field(min_length=1)],
         captions: Annotated[str, PathLike()],
         positive: Annotated[float, Field(ge=0, le=5)] = 3.0,
+        positive_images: Annotated[float, Field(ge=0, le=5)] = 2.5,
+        max_missing: Annotated[float, Field(ge=0, le=1)] = 0.0,
         samples: Annotated[int, Field(ge=2)] = 1000,
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.data = data
         self.ratings = ratings
         self.captions = captions
-        self.positive = positive
+        self.positive: Mapping[Task, float] = {"sts": positive, "sis": positive_images, "sits": positive}
+        self.max_missing = max_missing
         self.samples = samples
         self.seed = seed
 
@@ -117,21 +124,18 @@ class CrissCrossed(Evaluator):
         """Encodes the images and the captions that are asked for, and compares.
 
         Raises:
-            DataError: A file cannot be used, or no rated pair has its images and captions here.
+            DataError: A file cannot be used, or more rated pairs than may lack their images or captions do.
         """
         ratings, captions = read_ratings(self.ratings), read_captions(self.captions)
+        if self.max_missing < 1:
+            check_missing(ratings, captions, numbers_of(self.data), allowed=self.max_missing)
         found = image_features(model, self.data)
         images = numbered(found.keys, found.embed)
+        check_missing(ratings, captions, images.rows, allowed=self.max_missing)
         present = [number for number, caption in captions.items() if caption.image in images.rows]
         texts = self._texts(model, captions, present, ratings)
         kept = {task: _kept(ratings[task], *_sides(task, images, texts)) for task in TASKS}
         rated = {task: len(ratings[task]) for task in TASKS if ratings[task]}
-        if not any(kept.values()):
-            raise DataError(
-                f"crisscrossed has nothing to compare: none of {sum(rated.values())} rated pairs has its images among "
-                f"the {len(images.rows)} that were read and its captions in {self.captions}; give the images of COCO "
-                "val2014 that the ratings name, under their own file names"
-            )
         metrics, correlations = self._correlations(kept, images, texts)
         relevant = self._relevant(kept, images, texts, captions, present)
         ranks = {name: query_ranks(r.queries, r.candidates, r.pairs, same=r.same) for name, r in relevant.items()}
@@ -147,7 +151,7 @@ class CrissCrossed(Evaluator):
                 "missing_pairs": {task: count - len(kept[task]) for task, count in rated.items()},
                 "images_without_number": sum(number_of(key) is None for key in found.keys),
                 "skipped": len(found.skipped),
-                "positive": self.positive,
+                "positive": dict(self.positive),
                 "samples": self.samples,
             },
         )
@@ -206,9 +210,9 @@ class CrissCrossed(Evaluator):
         for number, image in own:
             beside.setdefault(image, []).append(number)
         companions = [(a, b) for numbers in beside.values() for a in numbers for b in numbers if a != b]
-        t2i = _pairs([*own, *self._alike(kept["sits"])], shown, images)
-        t2t = _pairs([*companions, *_both_ways(self._alike(kept["sts"]))], shown, shown)
-        i2i = _pairs(_both_ways(self._alike(kept["sis"])), images, images)
+        t2i = _pairs([*own, *self._alike("sits", kept)], shown, images)
+        t2t = _pairs([*companions, *_both_ways(self._alike("sts", kept))], shown, shown)
+        i2i = _pairs(_both_ways(self._alike("sis", kept)), images, images)
         return {
             "i2t": Relevant(images.embed, shown.embed, t2i.flip(1), same=False),
             "t2i": Relevant(shown.embed, images.embed, t2i, same=False),
@@ -216,8 +220,13 @@ class CrissCrossed(Evaluator):
             "i2i": Relevant(images.embed, images.embed, i2i, same=True),
         }
 
-    def _alike(self, ratings: Iterable[Rating]) -> list[tuple[int, int]]:
-        return [(one.left, one.right) for one in ratings if one.score >= self.positive and one.left != one.right]
+    def _alike(self, task: Task, kept: Mapping[Task, list[Rating]]) -> list[tuple[int, int]]:
+        """Pairs that people found alike; nothing finds itself, but a caption and an image may share a number."""
+        least = self.positive[task]
+        same = task != "sits"
+        return [
+            (one.left, one.right) for one in kept[task] if one.score >= least and not (same and one.left == one.right)
+        ]
 
 
 def numbered(keys: list[str], embed_ND: Tensor) -> Items:

@@ -85,10 +85,14 @@ def naive_recall(
 
 
 def test_every_direction_of_retrieval_is_a_naive_loops(world: World) -> None:
-    metrics = world.evaluator(positive=3.5).evaluate(world.model).metrics
+    metrics = world.evaluator(positive=3.5, positive_images=3.0).evaluate(world.model).metrics
     image = list(world.image)
     text = [world.text[f"text {i} {n}"] for i in range(IMAGES) for n in range(2)]
-    alike = {task: {pair for pair, score in pairs.items() if score >= 3.5} for task, pairs in world.said.items()}
+    least = {"sts": 3.5, "sis": 3.0, "sits": 3.5}
+    alike = {
+        task: {pair for pair, score in pairs.items() if score >= least[task]} for task, pairs in world.said.items()
+    }
+    assert any(3.0 <= score < 3.5 for score in world.said["sis"].values())
     i2t = {(i, 2 * i + n) for i in range(IMAGES) for n in range(2)} | {(b, 2 * a) for a, b in alike["sits"]}
     t2t = {(2 * i + n, 2 * i + 1 - n) for i in range(IMAGES) for n in range(2)}
     for a, b in alike["sts"]:
@@ -174,7 +178,7 @@ def test_missing_images_are_counted_and_their_pairs_left_out(world: World, known
     whole = world.evaluator().evaluate(world.model)
     world.data.samples = [*world.data.samples[: IMAGES // 2], known.sample(key="unknown.jpg")]
     some = known.Model(torch.cat([world.image[: IMAGES // 2], torch.ones(1, 6)]), lambda t: world.text[t])
-    part = world.evaluator().evaluate(some)
+    part = world.evaluator(max_missing=1).evaluate(some)
     assert whole.details["missing_pairs"] == {"sts": 0, "sis": 0, "sits": 0}
     missing = part.details["missing_pairs"]
     assert isinstance(missing, dict)
@@ -191,9 +195,39 @@ def test_without_any_rated_image_it_says_so(world: World, known: SimpleNamespace
     data = known.Rows([known.sample(key="999999.jpg")])
     files = [str(world.folder / f"{task}.csv") for task in ("sis", "sits")]
     evaluator = CrissCrossed(data=data, ratings=files, captions=str(world.folder / "captions.json"))
-    with pytest.raises(known.DataError, match=r"none of .* rated pairs has its images among the 1 ") as caught:
+    with pytest.raises(known.DataError, match=r"none of .* rated pairs has its images among the 1 that") as caught:
         evaluator.evaluate(known.Model(torch.ones(1, 6), lambda t: world.text[t]))
     assert "\n" not in str(caught.value)
+
+
+def test_missing_images_are_refused_before_anything_is_encoded(world: World, known: SimpleNamespace) -> None:
+    """One of twelve photographs is not there: the message counts its pairs, and what it advises is enough."""
+    world.data.samples = world.data.samples[1:]
+    model = known.Model(world.image[1:], lambda t: world.text[t])
+    lost = sum(0 in pair for pair in world.said["sis"])
+    with pytest.raises(known.DataError, match=rf"{lost} of {len(world.said['sis'])} pairs rated for sis") as caught:
+        world.evaluator().evaluate(model)
+    assert f"the image {coco(0)}" in str(caught.value)
+    assert model.encodings == 0
+    lost_sits = sum(b == 0 for _, b in world.said["sits"])
+    allowed = max(lost / len(world.said["sis"]), lost_sits / len(world.said["sits"]))
+    assert world.evaluator(max_missing=allowed).evaluate(model).details["missing_pairs"] == {
+        "sts": 0, "sis": lost, "sits": lost_sits,
+    }  # fmt: skip
+
+
+def test_an_image_that_turns_out_unreadable_is_missing_too(world: World, known: SimpleNamespace) -> None:
+    model = known.Model(world.image, lambda t: world.text[t], unreadable=[3])
+    with pytest.raises(known.DataError, match=rf"the image {coco(3)}: give all of it, or .*max_missing"):
+        world.evaluator().evaluate(model)
+
+
+def test_missing_captions_are_named(world: World, known: SimpleNamespace) -> None:
+    file = world.folder / "captions.json"
+    rows = json.loads(file.read_text())["annotations"]
+    file.write_text(json.dumps({"annotations": [row for row in rows if row["id"] != sentence(2, 0)]}))
+    with pytest.raises(known.DataError, match=rf"pairs rated for sts .*the caption {sentence(2, 0)}"):
+        world.evaluator().evaluate(world.model)
 
 
 @pytest.mark.parametrize(
