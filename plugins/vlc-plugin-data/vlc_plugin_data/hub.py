@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any
-from urllib.parse import urlsplit
 
-from vlc_core import DataError
+from vlc_core import DataError, network
 from vlc_core.nearest import did_you_mean
 from vlc_plugin_data.stores import open_store
 
-_SECONDS = 5.0  # for the hub to answer at all
 _SAVED = ("dataset_dict.json", "state.json")
 
 
@@ -53,14 +49,14 @@ def load_hub(name: str, *, config: str | None, revision: str | None, split: str)
         DataError: The hub cannot be reached and the cache does not have it, or there is no such dataset or split.
     """
     library()
-    offline = not _reachable()
+    offline = not network.hub_answers()
     try:
         return _load(name, name, config=config, revision=revision, split=split, offline=offline)
     except (DataError, OSError) as error:
         if not offline:
             raise
         raise DataError(
-            f"{name} is not in the cache of the datasets library, and the hub at {_endpoint()} does not answer: "
+            f"{name} is not in the cache of the datasets library, and the hub at {network.hub()} does not answer: "
             "download it where there is a network, or name a folder with `path`"
         ) from error
 
@@ -83,26 +79,6 @@ def _split_of(found: Any, split: str, path: str) -> Any:
         listed = ", ".join(found)
         raise DataError(f"{path}: there is no split {split!r}; its splits are {listed}{did_you_mean(split, found)}")
     return found[split]
-
-
-def _reachable() -> bool:
-    """Whether the hub takes a connection: the library itself tries for minutes."""
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        return False
-    address = urlsplit(_endpoint())
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-    if proxy:  # whatever is behind it, the proxy answers for
-        return True
-    try:
-        port = address.port or (80 if address.scheme == "http" else 443)
-        socket.create_connection((address.hostname or "", port), timeout=_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
-def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
 def _first_line(error: Exception) -> str:

@@ -210,11 +210,9 @@ def test_remote_code_is_refused_without_the_flag(tmp_path: Path) -> None:
 
 
 def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "ENDPOINT", "https://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", "https://127.0.0.1:9")
     for make in (
         lambda: TransformersImage(hub="nobody/nothing"),
         lambda: TransformersText(VOCABULARY, hub="nobody/nothing"),

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import torch
 from torch import nn
 
+from vlc_core import network
 from vlc_core.errors import DataError, RecipeError
 
 T = TypeVar("T")
-
-REACH_SECONDS = 3.0
 
 
 class Origin(NamedTuple):
@@ -162,29 +158,12 @@ def fetch(origin: Origin, load: Callable[..., T], **options: Any) -> T:
     try:
         return _said(origin, lambda: load(origin.hub, local_files_only=True, **options))
     except DataError:
-        if not hub_answers():
+        if not network.hub_answers():
             raise DataError(
                 f"The hub cannot be reached and {origin.hub} is not in its cache on this machine; "
                 "connect it, or download the model elsewhere and name its folder."
             ) from None
     return _said(origin, lambda: load(origin.hub, **options))
-
-
-def hub_answers() -> bool:
-    """Whether the hub takes a connection within seconds; the library itself would try for half a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
-        return True
-    place = urlsplit(constants.ENDPOINT)
-    try:
-        port = place.port or (80 if place.scheme == "http" else 443)
-        socket.create_connection((place.hostname or "", port), timeout=REACH_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _said(origin: Origin, load: Callable[[], T]) -> T:
