@@ -39,7 +39,7 @@ def report(error: Exception) -> int:
     if type(error).__name__ == "Abort":
         _print_error("aborted")
         return FAILED
-    hint = "" if _tracebacks else " — run again with --debug for the traceback"
+    hint = "" if _tracebacks else " — `vlc --debug …` shows the traceback"
     _print_error(f"vlc failed: {summary(error)}{hint}")
     return FAILED
 

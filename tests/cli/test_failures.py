@@ -59,7 +59,7 @@ def test_every_problem_of_a_recipe_stands_on_its_own_line(failing, capsys):
 def test_anything_unforeseen_is_one_sentence_that_offers_the_traceback(failing, capsys):
     assert failing(ValueError("first\nsecond")) == 1
     assert capsys.readouterr().err == (
-        "error: vlc failed: ValueError: first — run again with --debug for the traceback\n"
+        "error: vlc failed: ValueError: first — `vlc --debug …` shows the traceback\n"
     )
 
 
@@ -68,7 +68,7 @@ def test_debug_prints_the_traceback_before_the_sentence(failing, capsys, error):
     failing(error, "--debug")
     told = capsys.readouterr().err
     assert told.startswith("Traceback (most recent call last)")
-    assert "run again with --debug" not in told
+    assert "vlc --debug" not in told
     assert told.splitlines()[-1].startswith("error: ")
 
 

@@ -23,6 +23,14 @@ def evaluate(
             help="An evaluation of the run's recipe; all of them without. Repeatable.",
         ),
     ] = [],  # noqa: B006
+    against: Annotated[
+        list[Path],
+        typer.Option(
+            "--against",
+            metavar="RUN",
+            help="Another run to show beside this one, where an evaluation can. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
     sets: options.Sets = [],  # noqa: B006
     json: options.Json = False,
     debug: options.Debug = False,
@@ -39,7 +47,7 @@ def evaluate(
 
     show_warnings()
     with console.waiting(f"evaluating {run} …"):
-        results = evaluate_run(run, plugins(), names=names, sets=sets)
+        results = evaluate_run(run, plugins(), names=names, sets=sets, against=against)
     if not results:
         raise RecipeError(f"the recipe of {run} has no evaluate.with: say what to measure by --with NAME")
     if json:
