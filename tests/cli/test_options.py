@@ -12,7 +12,7 @@ from vlc_cli.main import application, load_command, run
 
 PINNED = {
     "train": ["RECIPE", "--set", "--resume", "--allow-changes", "--devices", "--debug"],
-    "eval": ["RUN", "--with", "--set", "--json", "--debug"],
+    "eval": ["RUN", "--with", "--against", "--set", "--json", "--debug"],
     "export": ["RUN", "--output", "--to", "--part", "--json", "--debug"],
     "check": ["RECIPE", "--set", "--devices", "--on", "--json", "--debug"],
     "init": ["METHOD", "--output", "--debug"],

@@ -77,6 +77,7 @@ def evaluate_run(
     *,
     names: Sequence[str] = (),
     sets: Sequence[str] = (),
+    against: Sequence[Path] = (),
     device: str | torch.device | None = None,
 ) -> dict[str, Evaluation]:
     """Runs evaluators on a finished run and writes ``evaluations/NAME.json``.
@@ -87,18 +88,19 @@ def evaluate_run(
         names: Which evaluators: those of the run's recipe by name, or any other that a plugin offers. All of the
             recipe's where none is named.
         sets: ``KEY=VALUE`` on the run's recipe, ``evaluate.with.NAME.OPTION=VALUE`` among them.
+        against: Other runs, which the evaluators that have an option of this name show beside this one.
         device: Where to run; CUDA where there is one.
 
     Raises:
         StorageError: ``run_folder`` holds no run.
-        RecipeError: A name or an option is unknown.
+        RecipeError: A name or an option is unknown, or no evaluator shows another run beside this one.
         DataError: The data of an evaluator is missing.
     """
     folder = RunFolder(run_folder)
     if not folder.recipe.is_file():
         raise StorageError(f"{run_folder} is not a run: it has no recipe.yaml; give the folder that vlc train wrote to")
     loaded = load_recipe(str(folder.recipe), sets=list(sets), registry=plugins.registry)
-    evaluators = _chosen(loaded, names, plugins.registry)
+    evaluators = _chosen(loaded, names, against, plugins.registry)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
     inference = Inference.load(run_folder, device=device)
     results = {}
@@ -108,7 +110,9 @@ def evaluate_run(
     return results
 
 
-def _chosen(loaded: LoadedRecipe, names: Sequence[str], registry: Registry) -> dict[str, Evaluator]:
+def _chosen(
+    loaded: LoadedRecipe, names: Sequence[str], against: Sequence[Path], registry: Registry
+) -> dict[str, Evaluator]:
     """The evaluators of ``names``: the recipe's own first, else one that a plugin offers, without options."""
     own = {spec.name: spec for spec in loaded.recipe.evaluate.with_}
     if not names and not own:
@@ -120,7 +124,26 @@ def _chosen(loaded: LoadedRecipe, names: Sequence[str], registry: Registry) -> d
         close = nearest(unknown[0], {*own, *offered})
         hint = f", did you mean {close!r}?" if close else ""
         raise RecipeError(f"--with {unknown[0]}: no evaluator is called that{hint} Known: {known}")
-    specs = {name: own.get(name, Use(use=name)) for name in names} or own
+    specs: Mapping[str, Use] = {name: own.get(name, Use(use=name)) for name in names} or own
+    if against:
+        specs = _beside(specs, against, registry)
     return {
         name: options.build(registry, "evaluator", spec, where=f"evaluate.with.{name}") for name, spec in specs.items()
     }
+
+
+def _beside(specs: Mapping[str, Use], against: Sequence[Path], registry: Registry) -> dict[str, Use]:
+    """``specs`` with other runs as the option ``against`` of those that have it."""
+    runs = [str(run.absolute()) for run in against]
+    able = {
+        name
+        for name, spec in specs.items()
+        if any(option.name == "against" for option in options.describe(registry.find("evaluator", spec.use).load()))
+    }
+    if not able:
+        raise RecipeError(
+            f"--against: {', '.join(specs)} cannot show another run beside this one; retrieval, "
+            "multilingual-retrieval, concept-retrieval and embedding-map can"
+        )
+    value = runs[0] if len(runs) == 1 else runs
+    return {name: spec.model_copy(update={"against": value}) if name in able else spec for name, spec in specs.items()}

@@ -38,11 +38,13 @@ class Dataset(ABC):
         shards: How many samples each file of many holds, in the order of indices, where neighbours are best read
             together; None where any sample is as quickly read as any other.
         vector_width: F, where samples carry precomputed vectors in place of images.
+        languages: What :meth:`texts_in` may be asked for; None where nobody knows which language a caption is in.
     """
 
     classes: list[str] | None = None
     shards: Sequence[int] | None = None
     vector_width: int | None = None
+    languages: Sequence[str] | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -58,6 +60,10 @@ class Dataset(ABC):
     def texts(self, index: int) -> tuple[str, ...]:
         """The captions of sample ``index`` alone; override where they can be had without reading its image."""
         return self[index].texts
+
+    def texts_in(self, language: str, index: int) -> tuple[str, ...]:
+        """The captions of sample ``index`` in one of the ``languages``, for datasets that know; it may have none."""
+        return ()
 
     def labels(self) -> NDArray[np.integer] | None:
         """``Sample.label`` of every sample, (len,); None where that takes reading the samples themselves."""

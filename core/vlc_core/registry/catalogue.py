@@ -20,7 +20,9 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
             "huggingface",
             "coco",
             "karpathy",
+            "captions-by-language",
             "shapes",
+            "shapes-by-language",
             *_PAIRED,
         ),
         "sampler": ("shuffle", "balanced", "weighted", "proportional", "class-balanced", "shard-shuffle"),
@@ -37,6 +39,7 @@ CATALOGUE: dict[str, dict[str, tuple[str, ...]]] = {
         "evaluator": (
             "zero-shot",
             "retrieval",
+            "multilingual-retrieval",
             "linear-probe",
             "few-shot",
             "knn",

@@ -80,6 +80,16 @@ def _datasets(registry: Registrar) -> None:
         source="Karpathy and Fei-Fei, CVPR 2015",
     )
     registry.dataset(
+        "captions-by-language",
+        "vlc_plugin_data.captioned.by_language:CaptionsByLanguage",
+        summary="Images with captions in several languages: Multi30K, Crossmodal-3600, tables, COCO files of each",
+    )
+    registry.dataset(
+        "shapes-by-language",
+        "vlc_plugin_data.shapes.by_language:ShapesByLanguage",
+        summary="Drawn scenes with captions in six languages and five scripts",
+    )
+    registry.dataset(
         "shapes",
         "vlc_plugin_data.shapes.dataset:Shapes",
         summary="Drawn scenes of coloured shapes, with captions, statements and questions of known truth",

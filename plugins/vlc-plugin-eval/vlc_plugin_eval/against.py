@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,9 @@ def name_of(run: str) -> str:
     """What tables and figures call it: the name of its folder."""
     path = Path(run).absolute()
     return path.parent.name if path.name == "model" else path.name
+
+
+def names_of(runs: Sequence[str]) -> list[str]:
+    """What tables call several runs: the names of their folders, whole paths where two folders have one name."""
+    names = [name_of(run) for run in runs]
+    return [run if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)]

@@ -51,7 +51,7 @@ def check_missing(
     if sum(map(len, lost.values())) == sum(pairs.values()):
         raise DataError(
             f"crisscrossed has nothing to compare: none of {sum(pairs.values()):,} rated pairs has its images among "
-            f"the {len(images):,} that can be read and its captions among the {len(captions):,} of `captions`; give the "
+            f"the {len(images):,} that can be read and its captions among {len(captions):,} of `captions`; give the "
             "images of COCO val2014 that the ratings name, under their own file names"
         )
     for task, names in lost.items():

@@ -1,4 +1,4 @@
-"""Names the evaluators; imports nothing heavy."""
+"""Names the evaluators and the command; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from vlc_core import hookimpl
 
 if TYPE_CHECKING:
+    import typer
+
     from vlc_core.registry import Registrar
 
 
@@ -23,6 +25,12 @@ def vlc_register(registry: Registrar) -> None:
         "retrieval",
         "vlc_plugin_eval.retrieval:Retrieval",
         summary="Images by text and texts by image: recall at 1, 5 and 10, median rank",
+        source="ALIGN, ICML 2021",
+    )
+    registry.evaluator(
+        "multilingual-retrieval",
+        "vlc_plugin_eval.multilingual:MultilingualRetrieval",
+        summary="Images by text and texts by image in each language of the captions, of one model or of several",
         source="ALIGN, ICML 2021",
     )
     registry.evaluator(
@@ -73,3 +81,11 @@ def vlc_register(registry: Registrar) -> None:
         summary="Where the fusion encoder looks for phrases: pointing, boxes, recall among candidates",
         source="ALBEF, NeurIPS 2021",
     )
+
+
+@hookimpl
+def vlc_commands(app: typer.Typer) -> None:
+    """Adds ``vlc transfer``."""
+    from vlc_plugin_eval.transfer.commands import transfer
+
+    app.command("transfer")(transfer)

@@ -13,18 +13,18 @@ from torch import Tensor
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
-from vlc_core.options import Component
+from vlc_core.options import Component, PathLike
+from vlc_plugin_eval.against import load_against, names_of
 from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.gallery import Gallery, build_gallery, captions_of
 from vlc_plugin_eval.ranking import Ranks, best_ranks, chance_recall
+from vlc_plugin_eval.recalls import DEPTHS, median_rank, recall_metrics, recalls
 from vlc_plugin_eval.rerank import Rerank, candidates, matches, reranked, to_read
 from vlc_plugin_eval.templates import templates_of
 
 if TYPE_CHECKING:
     from vlc_core.inference import ImageSet, Inference
-
-DEPTHS = (1, 5, 10)
 
 
 @final
@@ -44,13 +44,15 @@ class Retrieval(Evaluator):
 
     With ``rerank`` the first candidates of each query are read together with it by the fusion encoder and sorted by
     what an objective makes of that; the same metrics then stand beside the others, led by ``reranked_``.
-    Li et al. 2021 (ALBEF), arXiv 2107.07651, section 5.
+    Li et al. 2021 (ALBEF), arXiv 2107.07651, section 5. With ``against`` the table ``runs`` has the metrics of each run
+    in a column, without re-ranking.
 
     Args:
         data: Images with captions, or with class names.
         prompts: For images without captions: each gets these templates over its class name as captions. The
             name of a set of templates, one template, or a list of them, each with ``{}`` for the class name.
         rerank: Which objective sorts how many candidates of each query again: ``{objective: itm, top: 16}``.
+        against: Another run, or several, to show beside this one, such as that which this one was fine-tuned from.
     """
 
     def __init__(
@@ -59,23 +61,25 @@ class Retrieval(Evaluator):
         data: Annotated[Dataset, Component("dataset")],
         prompts: Annotated[str | list[str], Component("prompts")] | None = None,
         rerank: Rerank | None = None,
+        against: Annotated[str | list[str], PathLike()] | None = None,
     ) -> None:
         self.data, self.rerank = data, rerank
+        self.against = [against] if isinstance(against, str) else list(against or ())
         self.templates = () if prompts is None else templates_of(prompts)
 
     def evaluate(self, model: Inference) -> Evaluation:
-        images = image_features(model, self.data)
-        gallery = self._gallery(images)
-        image_ND = unit_rows(images.embed[gallery.rows], what="image")
-        text_MD = unit_rows(model.encode_texts(gallery.texts), what="text")
-        ranks = best_ranks(image_ND, text_MD, gallery.pairs)
-        metrics, tables, details = _metrics(ranks), {"directions": _table(ranks, gallery)}, {}
+        images, gallery, embeds, ranks = self._found(model)
+        metrics, tables = recall_metrics(ranks), {"directions": _table(ranks, gallery)}
+        details: dict[str, object] = {}
         if self.rerank is not None:
-            again = self._reranked(model, images, gallery, (image_ND, text_MD), ranks)
-            found = _metrics(again)
+            again = self._reranked(model, images, gallery, embeds, ranks)
+            found = recall_metrics(again)
             metrics |= {f"reranked_{name}": found[name] for name in found if name not in ("images", "texts")}
             tables["reranked"] = _table(again, gallery)
             details = {"rerank": self.rerank.model_dump()}
+        if self.against:
+            tables["runs"] = self._runs(recall_metrics(ranks))
+            details |= {"against": self.against}
         return Evaluation(
             metrics=metrics,
             tables=tables,
@@ -87,6 +91,27 @@ class Retrieval(Evaluator):
                 "skipped": len(images.skipped),
                 "relevant_pairs": len(gallery.pairs),
             },
+        )
+
+    def _found(self, model: Inference) -> tuple[ImageSet, Gallery, tuple[Tensor, Tensor], Ranks]:
+        """The images, what is asked of them, the embeddings of both sides, and the ranks."""
+        images = image_features(model, self.data)
+        gallery = self._gallery(images)
+        image_ND = unit_rows(images.embed[gallery.rows], what="image")
+        text_MD = unit_rows(model.encode_texts(gallery.texts), what="text")
+        return images, gallery, (image_ND, text_MD), best_ranks(image_ND, text_MD, gallery.pairs)
+
+    def _runs(self, metrics: dict[str, float]) -> Table:
+        """A row for each metric, a column for each run."""
+        columns = [metrics]
+        for run in self.against:
+            *_, ranks = self._found(load_against(run, what="retrieval"))
+            columns.append(recall_metrics(ranks))
+        rows: list[tuple[str | int | float, ...]] = [
+            (name, *(one[name] for one in columns)) for name in metrics if name in columns[-1]
+        ]
+        return Table(
+            ("metric", "value", *(f"value ({name})" for name in names_of(self.against))), tuple(rows), shown=True
         )
 
     def _reranked(
@@ -120,28 +145,6 @@ class Retrieval(Evaluator):
         )
 
 
-def _recalls(rank_Q: Tensor) -> list[float]:
-    return [float((rank_Q <= depth).double().mean()) for depth in DEPTHS]
-
-
-def _median(rank_Q: Tensor) -> float:
-    ordered = rank_Q.sort().values
-    middle = ordered[[(len(ordered) - 1) // 2, len(ordered) // 2]]
-    return float(middle.double().mean())
-
-
-def _metrics(ranks: Ranks) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    recalls: list[float] = []
-    for direction, rank_Q in (("i2t", ranks.of_text), ("t2i", ranks.of_image)):
-        own = _recalls(rank_Q)
-        recalls += own
-        metrics |= {f"{direction}_recall@{depth}": share for depth, share in zip(DEPTHS, own, strict=True)}
-        metrics[f"{direction}_median_rank"] = _median(rank_Q)
-    metrics["mean_recall"] = sum(recalls) / len(recalls)
-    return metrics | {"images": float(len(ranks.of_text)), "texts": float(len(ranks.of_image))}
-
-
 def _table(ranks: Ranks, gallery: Gallery) -> Table:
     images, texts = len(ranks.of_text), len(ranks.of_image)
     per_image = torch.bincount(gallery.pairs[:, 0], minlength=images)
@@ -156,6 +159,6 @@ def _table(ranks: Ranks, gallery: Gallery) -> Table:
 
 def _row(rank_Q: Tensor, relevant_Q: Tensor, candidates: int) -> list[float]:
     cells = []
-    for depth, share in zip(DEPTHS, _recalls(rank_Q), strict=True):
+    for depth, share in zip(DEPTHS, recalls(rank_Q), strict=True):
         cells += [share, chance_recall(relevant_Q, candidates, depth)]
-    return [*cells, _median(rank_Q)]
+    return [*cells, median_rank(rank_Q)]

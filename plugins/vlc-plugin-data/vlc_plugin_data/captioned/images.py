@@ -70,6 +70,10 @@ class CaptionedDataset(Dataset):
     def texts(self, index: int) -> tuple[str, ...]:
         return self._images.texts(index)
 
+    def key(self, index: int) -> str:
+        """``Sample.key`` of an image, without reading it."""
+        return self._images.path(index)
+
 
 def read_annotations(path: str, *lists: str) -> dict[str, Any]:
     """A JSON file that must be an object with the given ``lists``.
