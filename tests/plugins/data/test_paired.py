@@ -14,7 +14,7 @@ from vlc_core import DataError, Dataset
 from vlc_plugin_data.paired.entities import Flickr30kEntities, parse_boxes, parse_sentence
 from vlc_plugin_data.paired.nlvr2 import Nlvr2
 from vlc_plugin_data.paired.sentences import SnliVe, Statements
-from vlc_plugin_data.paired.vqa import Vqa
+from vlc_plugin_data.paired.vqa import Vqa, agreement
 from vlc_plugin_data.shapes.facts import truth
 from vlc_plugin_data.shapes.paired import ShapesEntailment, ShapesQuestions, ShapesStatements, ShapesTwoImages
 from vlc_plugin_data.shapes.phrases import ShapesPhrases
@@ -110,16 +110,29 @@ def test_vqa_scores_answers_by_how_many_gave_them(tmp_path: Path, pictures: str)
     files = {"questions": lines(tmp_path / "q.json", asked), "annotations": lines(tmp_path / "a.json", said)}
     data = Vqa(**files, images=pictures, answers=2)
     assert data.classes == ["red", "blue"]
-    assert data[0].answers == ((0, 1.0), (1, pytest.approx(2 / 3)))
+    assert data[0].answers == ((0, 1.0), (1, pytest.approx(0.6)))
     everything = Vqa(**files, images=pictures, answers=0)
     scores = {(everything.classes or [])[answer]: score for answer, score in everything.answers(0)}
-    assert scores == pytest.approx({"red": 1, "blue": 2 / 3, "dark red": 2 / 3})
+    assert scores == pytest.approx({"red": 1, "blue": 0.6, "dark red": 0.6})
+
+
+@pytest.mark.parametrize("people", [10, 3])
+def test_an_answer_s_score_is_the_mean_over_leaving_each_person_out(people: int):
+    for given in range(1, people + 1):
+        said = [True] * given + [False] * (people - given)
+        others = [sum(said[:left]) + sum(said[left + 1 :]) for left in range(people)]
+        assert agreement(given, people) == pytest.approx(np.mean([min(1, count / 3) for count in others]))
 
 
 SENTENCE = "[/EN#98/animals A black dog] sees [/EN#0/notvisual it] and [/EN#99/people/clothing a man] ."
-XML = """<annotation><size><width>200</width><height>100</height></size>
-<object><name>98</name><name>99</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>100</xmax><ymax>50</ymax></bndbox></object>
-<object><name>5</name><nobndbox>1</nobndbox></object></annotation>"""
+XML = """<annotation>
+  <filename>7.jpg</filename>
+  <size><width>200</width><height>100</height><depth>3</depth></size>
+  <object><name>98</name><name>99</name>
+    <bndbox><xmin>21</xmin><ymin>11</ymin><xmax>101</xmax><ymax>51</ymax></bndbox></object>
+  <object><name>5</name><scene>1</scene><nobndbox>0</nobndbox></object>
+  <object><name>6</name><scene>0</scene><nobndbox>1</nobndbox></object>
+</annotation>"""
 
 
 def test_entities_are_read_with_their_boxes(tmp_path: Path, pictures: str):

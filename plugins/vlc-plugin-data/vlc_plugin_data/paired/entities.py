@@ -54,7 +54,7 @@ def parse_boxes(xml: str, path: str) -> dict[str, tuple[Rectangle, ...]]:
         for thing in root.iter("object"):
             for box in thing.iter("bndbox"):
                 corners = [_number(box, name) for name in ("xmin", "ymin", "xmax", "ymax")]
-                x0, y0, x1, y1 = (value / size[i % 2] for i, value in enumerate(corners))
+                x0, y0, x1, y1 = ((value - 1) / size[i % 2] for i, value in enumerate(corners))  # counted from 1
                 for name in thing.iter("name"):
                     boxes.setdefault((name.text or "").strip(), []).append((x0, y0, x1, y1))
     except (ElementTree.ParseError, ValueError, ZeroDivisionError) as error:

@@ -13,15 +13,16 @@ from vlc_plugin_data.paired.rows import Row, Rows
 from vlc_plugin_data.stores import read
 
 AGREED = 3
-"""An answer that this many people gave is right."""
+"""An answer that this many others gave is right."""
 
 
 @final
 class Vqa(Dataset):
     """VQA v2's files of questions and of annotations, beside COCO's photographs.
 
-    The classes are the answers with the most score over all questions. An answer's score is min(1, n / 3), where n of
-    ten people gave it; a question none of whose answers is a class has no target. Goyal et al. 2017, arXiv 1612.00837.
+    The classes are the answers with the most score over all questions. An answer's score is the accuracy that VQA gives
+    it (:func:`agreement`); a question none of whose answers is a class has no target. Antol et al. 2015, arXiv
+    1505.00468; Goyal et al. 2017, arXiv 1612.00837.
     """
 
     def __init__(
@@ -85,7 +86,22 @@ def _given(row: dict[str, Any], path: str) -> dict[str, float]:
     if not isinstance(row.get("answers"), list):
         raise DataError(f"{path}: the question {row.get('question_id')} has no list 'answers'")
     counts = Counter(text_of(one.get("answer")) for one in row["answers"])
-    return {answer: min(1.0, count / AGREED) for answer, count in counts.items() if answer}
+    people = counts.total()
+    return {answer: agreement(count, people) for answer, count in counts.items() if answer}
+
+
+def agreement(given: int, people: int) -> float:
+    """How right an answer is that ``given`` of ``people`` gave, in 0…1.
+
+    Each of the people is left out in turn, and the answer is right as far as three of the others gave it: the mean of
+    min(1, n / 3). Of ten people, one makes 0.3, two 0.6, three 0.9 and four 1.
+
+    Args:
+        given: At least 1.
+        people: At least ``given``.
+    """
+    by_the_others = min(1.0, (given - 1) / AGREED), min(1.0, given / AGREED)
+    return (given * by_the_others[0] + (people - given) * by_the_others[1]) / people
 
 
 def _named(file: str, row: dict[str, Any], path: str) -> str:
