@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from vlc_core import options
+from vlc_core.batch import Batch
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.sampler import Sampler, Source
 from vlc_core.interfaces.transform import Transform
@@ -92,7 +93,7 @@ def build_loader(
     rank: int = 0,
     world: int = 1,
     pin: bool = False,
-) -> Loader:
+) -> Loader[Batch]:
     """The batches of one rank; ``batch_size`` is that rank's."""
     make = BatchMaker(
         sources=data.sources,

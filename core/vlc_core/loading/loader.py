@@ -5,22 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vlc_core.batch import Batch
 from vlc_core.errors import DataError, VlcError
-from vlc_core.loading.make import BatchMaker
+from vlc_core.interfaces.sampler import Int64Array
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loader:
+class Loader(Generic[T]):
     """Iterates over the batches of steps ``start_step`` … ``steps`` - 1 of one rank.
 
     Step t of rank r reads the samples numbered t·G + r·B … t·G + r·B + B - 1, where B is this rank's batch
@@ -28,7 +29,7 @@ class Loader:
     order, so what is read depends neither on the number of workers nor on their speed.
 
     Attributes:
-        make: Sample numbers to a batch.
+        make: Sample numbers to a batch, in training a :class:`vlc_core.loading.make.BatchMaker`.
         batch_size: B.
         steps: Of the whole run.
         start_step: The first step to read; the position of a resumed run.
@@ -37,9 +38,10 @@ class Loader:
         workers: Processes that make batches ahead; 0 makes them in this process, when they are asked for.
         pin: Whether batches are put into page-locked memory, for copies to a GPU.
         ahead: How many batches each worker makes ahead.
+        setting: What users call ``workers``, for messages.
     """
 
-    make: BatchMaker
+    make: Callable[[Int64Array], T]
     batch_size: int
     steps: int
     start_step: int = 0
@@ -48,11 +50,12 @@ class Loader:
     workers: int = 0
     pin: bool = False
     ahead: int = 2
+    setting: str = "data.workers"
 
     def __len__(self) -> int:
         return max(0, self.steps - self.start_step)
 
-    def __iter__(self) -> Generator[Batch, None, None]:
+    def __iter__(self) -> Generator[T, None, None]:
         """Workers start here, live as long as the iteration, and end with it.
 
         Raises:
@@ -64,7 +67,8 @@ class Loader:
             batches = iter(self._data_loader())
         try:
             for _ in range(len(self)):
-                yield _unwrap(self._next(batches))
+                made: T = _unwrap(self._next(batches))
+                yield made
         finally:
             del batches  # its finaliser stops the workers
 
@@ -81,13 +85,13 @@ class Loader:
             pin_memory=self.pin,
         )
 
-    def _next(self, batches: Iterator[Batch | _Failure]) -> Batch | _Failure:
+    def _next(self, batches: Iterator[T | _Failure]) -> T | _Failure:
         try:
             return next(batches)
         except (RuntimeError, ConnectionError, EOFError) as error:
             if not _is_a_death(error):
                 raise
-            raise DataError(_WORKER_DIED.format(self.workers)) from error
+            raise DataError(_WORKER_DIED.format(self.setting, self.workers)) from error
 
 
 def _is_a_death(error: Exception) -> bool:
@@ -97,7 +101,7 @@ def _is_a_death(error: Exception) -> bool:
 
 _WORKER_DIED = (
     "A data worker process died, most likely killed for want of memory (RAM, or shared memory in /dev/shm): "
-    "lower data.workers, which is {}, or the batch size, or give the machine or container more memory."
+    "lower {}, which is {}, or the batch size, or give the machine or container more memory."
 )
 
 
@@ -108,13 +112,13 @@ class _Failure:
     error: VlcError
 
 
-class _Steps(Dataset[Batch | _Failure]):
+class _Steps(Dataset[T | _Failure]):
     """The batches of a rank by step."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader[T]) -> None:
         self.loader = loader
 
-    def __getitem__(self, step: int) -> Batch | _Failure:
+    def __getitem__(self, step: int) -> T | _Failure:
         loader = self.loader
         first = (step * loader.world + loader.rank) * loader.batch_size
         try:
@@ -123,7 +127,7 @@ class _Steps(Dataset[Batch | _Failure]):
             return _Failure(error)
 
 
-def _unwrap(item: Batch | _Failure) -> Batch:
+def _unwrap(item: T | _Failure) -> T:
     if isinstance(item, _Failure):
         raise item.error
     return item

@@ -56,13 +56,14 @@ def contact_sheet(dataset: Dataset, indices: Sequence[int], count: int, *, seed:
     for place in drawn:
         if found >= count:
             return
-        thumbnail = _thumbnail(dataset, indices[place])
-        if thumbnail is not None:
+        shown = thumbnail(dataset, indices[place])
+        if shown is not None:
             found += 1
-            yield thumbnail
+            yield shown
 
 
-def _thumbnail(dataset: Dataset, index: int) -> Thumbnail | None:
+def thumbnail(dataset: Dataset, index: int) -> Thumbnail | None:
+    """Sample ``index`` as a small picture; None where it cannot be read, or is a vector."""
     try:
         sample = dataset[index]
         if isinstance(sample.image, np.ndarray):
@@ -70,10 +71,8 @@ def _thumbnail(dataset: Dataset, index: int) -> Thumbnail | None:
         picture = decode(sample.image)
     except DataError:
         return None  # it is in the list of broken samples, or would be if every pixel had been decoded
-    small = picture.copy()
-    small.thumbnail((SIDE, SIDE))
     texts = tuple(text for text in sample.texts if text and not text.isspace())
-    return Thumbnail(_uri(small), *picture.size, sample.key, _class_name(dataset, sample), texts)
+    return Thumbnail(as_uri(picture), *picture.size, sample.key, _class_name(dataset, sample), texts)
 
 
 def _class_name(dataset: Dataset, sample: Sample) -> str:
@@ -81,7 +80,10 @@ def _class_name(dataset: Dataset, sample: Sample) -> str:
     return names[sample.label] if 0 <= sample.label < len(names) else ""
 
 
-def _uri(picture: Image.Image) -> str:
+def as_uri(picture: Image.Image) -> str:
+    """``picture`` as a ``data:`` URI, at most ``SIDE`` pixels a side."""
+    picture = picture.copy()
+    picture.thumbnail((SIDE, SIDE))
     buffer = BytesIO()
     if max(picture.size) <= SMALL:  # drawings and thumbnails: JPEG would smear them and save nothing
         picture.save(buffer, "PNG")

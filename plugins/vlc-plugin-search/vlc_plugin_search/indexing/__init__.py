@@ -1,0 +1,1 @@
+"""Embeddings as one index: exact by blocks, or a graph of neighbours."""

@@ -1,0 +1,1 @@
+"""Queries, what is found for them, and how that is shown."""
