@@ -11,6 +11,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vlc_core.errors import RecipeError
 from vlc_core.loading.decode import decode
@@ -87,7 +88,7 @@ class Embedder:
                 yield Part(sound + start, part["embed"][sound])
 
     def _embedded(self, pictures: Iterator[tuple[int, Picture]]) -> Iterator[tuple[int, Embeddings]]:
-        waiting = []
+        waiting: list[tuple[int, Image.Image]] = []
         for row, image in pictures:
             waiting.append((row, decode(image)))
             if len(waiting) == _BATCH:
@@ -96,6 +97,6 @@ class Embedder:
         if waiting:
             yield from self._batch(waiting)
 
-    def _batch(self, waiting: list[tuple[int, Picture]]) -> Iterator[tuple[int, Embeddings]]:
+    def _batch(self, waiting: list[tuple[int, Image.Image]]) -> Iterator[tuple[int, Embeddings]]:
         embed = self._model.encode_image([picture for _, picture in waiting]).float().cpu().numpy()
         yield from zip([row for row, _ in waiting], embed, strict=True)

@@ -82,11 +82,10 @@ def _by_graph(right: Embeddings, min_cosine: float) -> Search:
     index.add(np.arange(len(right)), right, threads=1)  # by several threads another graph would come out each time
 
     def search(left: Embeddings) -> Alike:
-        matches = index.search(left, NEIGHBOURS)
-        keys, distances = np.atleast_2d(matches.keys), np.atleast_2d(matches.distances)
-        found = (1 - distances >= min_cosine) & (np.arange(keys.shape[1]) < np.atleast_1d(matches.counts)[:, None])
-        row, place = np.nonzero(found)
-        return _in_order([Alike(row, keys[row, place].astype(np.int64), 1 - distances[row, place])])
+        matches = index.search(left, NEIGHBOURS)  # as many of each: there are more than that on the right
+        keys, cosine = np.asarray(matches.keys).reshape(len(left), -1), 1 - matches.distances.reshape(len(left), -1)
+        row, place = np.nonzero(cosine >= min_cosine)
+        return _in_order([Alike(row, keys[row, place].astype(np.int64), cosine[row, place])])
 
     return search
 

@@ -59,8 +59,9 @@ def near_duplicates(
 ) -> NearDuplicates:
     """Finds the images of ``train`` that are near-duplicates of images of ``reference``.
 
-    Two images are near-duplicates where their perceptual hashes differ in at most ``radius`` bits or, with a model,
-    where the cosine of their embeddings is at least ``min_cosine``. Pictures that are nearly of one colour, whose
+    Two images are near-duplicates where their perceptual hashes differ in at most ``radius`` of 64 bits and finer ones,
+    that confirm it, in eight times as many of 256; or, with a model, where the cosine of their embeddings is at least
+    ``min_cosine``. Pictures that are nearly of one colour, whose
     hashes say nothing, and images that cannot be read are in no pair; both are counted. The same input gives the same
     pairs, however many workers there are and however often it was stopped before.
 

@@ -16,7 +16,7 @@ from vlc_core import DataError, Dataset
 from vlc_core.batch import Skipped
 from vlc_core.progress import Tracker
 from vlc_plugin_curate.near.kept import KeptParts
-from vlc_plugin_curate.near.phash import VARIANTS, look_at
+from vlc_plugin_curate.near.phash import FINE, VARIANTS, look_at
 from vlc_plugin_curate.near.reading import ImageSource, Picture
 from vlc_plugin_data.inspecting.walk import walk
 
@@ -29,6 +29,7 @@ ROW = np.dtype(
     [
         ("digest", "<u8", (2,)),
         ("hashes", "<u8", (VARIANTS,)),
+        ("fine", "<u8", (VARIANTS, FINE)),
         ("texts", "<u8"),
         ("width", "<u4"),
         ("height", "<u4"),
@@ -97,7 +98,7 @@ def fingerprints(
             if taken == 0:
                 break
             parts.append(rows[:taken])
-            if kept is not None and not np.array_equal(known, parts[-1]):
+            if kept is not None and (known is None or not np.array_equal(known, parts[-1])):
                 kept.write(len(parts) - 1, parts[-1])
             done += taken
     return Fingerprints(np.concatenate(parts) if parts else np.zeros(0, ROW), tuple(unreadable))
@@ -140,14 +141,15 @@ def _fingerprint(
     row = np.zeros((), ROW)
     row["digest"], row["texts"] = _digest(image), _text_digest(texts)
     if known is not None and known["state"] != UNREADABLE and np.array_equal(known["digest"], row["digest"]):
-        for field in ("hashes", "width", "height", "state"):
+        for field in ("hashes", "fine", "width", "height", "state"):
             row[field] = known[field]
         return row, None
     try:
         look = look_at(image)
     except DataError as error:
         return _lost(row, number, name, key, error)
-    row["hashes"], row["width"], row["height"] = look.hashes, look.width, look.height
+    row["hashes"], row["fine"] = look.hashes, look.fine
+    row["width"], row["height"] = look.width, look.height
     row["state"] = FLAT if look.flat else SOUND
     return row, None
 
@@ -170,9 +172,10 @@ def _digest(image: Picture) -> NDArray[np.uint64]:
     return _numbers(content)
 
 
-def _text_digest(texts: tuple[str, ...]) -> NDArray[np.uint64]:
+def _text_digest(texts: tuple[str, ...]) -> np.uint64:
     spelt = "\0".join(texts).encode("utf-8", "surrogatepass")
-    return _numbers(hashlib.blake2b(spelt, digest_size=8))[0]  # type: ignore[return-value]
+    digest: np.uint64 = _numbers(hashlib.blake2b(spelt, digest_size=8))[0]
+    return digest
 
 
 def _numbers(digest: hashlib.blake2b) -> NDArray[np.uint64]:

@@ -1,8 +1,9 @@
 """What an image looks like, in a few numbers of 64 bits that hardly change when it is resized or compressed anew.
 
-A pHash compares the 8 × 8 lowest frequencies of the picture, brought to 32 × 32 grey pixels, with their median. A crop
-or a frame moves all frequencies, so each picture has three: of the whole, of what a frame of one colour leaves, and of
-the inner 95 % of that. Two pictures are near where the whole of one is near any of the other's.
+A pHash compares the lowest frequencies of the picture, brought to 64 × 64 grey pixels, with their median: 8 × 8 of them
+for the hash that finds what is alike, 16 × 16 for a fine one that confirms it. A crop or a frame moves all frequencies,
+so each picture has three of both: of the whole, of what a frame of one colour leaves, and of the inner 95 % of that.
+Two pictures are near where the whole of one is near any of the other's.
 """
 
 from __future__ import annotations
@@ -18,29 +19,34 @@ from vlc_core.loading import jpeg
 from vlc_core.loading.decode import MAX_PIXELS, check_pixels, decode
 
 BITS = 64
+FINE = 4
+"""Numbers of 64 bits in a fine hash."""
+
 VARIANTS = 3
 WHOLE, UNFRAMED, INNER = range(VARIANTS)
 
 FLAT = 4.0
 """Standard deviation of the grey levels under which a picture is flat: the signs of its frequencies are noise."""
 
-_LEAST = 128  # pixels a side that are decoded of a photograph; the hash looks at 32
+_LEAST = 128  # pixels a side that are decoded of a photograph; the hashes look at 64
 _TOLERANCE = 12  # grey levels within which a line of pixels is one colour, compression included
 _INNER = 0.95
-_WEIGHTS = np.uint64(1) << np.arange(BITS - 1, -1, -1, dtype=np.uint64)
+_SIDE = 64
 
 
 class Look(NamedTuple):
     """What an image looks like.
 
     Attributes:
-        hashes: Of the whole, of it without frame, of the inner part.
+        hashes: (3,) uint64, of the whole, of it without frame, of the inner part.
+        fine: (3, 4) uint64, of the same.
         flat: Whether it is so plain that its hashes say nothing.
         width: In pixels.
         height: In pixels.
     """
 
-    hashes: tuple[int, ...]
+    hashes: NDArray[np.uint64]
+    fine: NDArray[np.uint64]
     flat: bool
     width: int
     height: int
@@ -54,8 +60,12 @@ def look_at(image: bytes | Image.Image) -> Look:
     """
     grey, (width, height) = _grey(image)
     inside = without_frame(grey)
-    hashes = tuple(_hash(part) for part in (grey, inside, _inner(inside)))
-    return Look(hashes, _is_flat(inside), width, height)
+    parts = [grey, _inner(inside)] if inside is grey else [grey, inside, _inner(inside)]
+    small = [part.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS) for part in parts]
+    hashes = np.stack([_words(imagehash.phash(part, 8, _SIDE // 8)) for part in small])[:, 0]
+    fine = np.stack([_words(imagehash.phash(part, 16, _SIDE // 16)) for part in small])
+    of_each = [0, len(parts) - 2, len(parts) - 1]
+    return Look(hashes[of_each], fine[of_each], _is_flat(small[-1]), width, height)
 
 
 def without_frame(grey: Image.Image) -> Image.Image:
@@ -97,11 +107,10 @@ def _inner(grey: Image.Image) -> Image.Image:
     return grey.crop((left, top, grey.width - left, grey.height - top))
 
 
-def _hash(grey: Image.Image) -> int:
-    bits: NDArray[np.bool_] = imagehash.phash(grey).hash.reshape(-1)
-    return int((bits * _WEIGHTS).sum(dtype=np.uint64))
+def _words(found: imagehash.ImageHash) -> NDArray[np.uint64]:
+    """The bits of a hash, 64 to a number."""
+    return np.packbits(found.hash.reshape(-1)).view("<u8")
 
 
 def _is_flat(grey: Image.Image) -> bool:
-    small = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), np.float32)
-    return bool(small.std() < FLAT)
+    return bool(np.asarray(grey, np.float32).std() < FLAT)
