@@ -66,22 +66,28 @@ class Fingerprints:
 
 
 def fingerprints(
-    source: ImageSource, *, name: str = "images", cache: Path | None = None, workers: int = 0
+    source: ImageSource,
+    *,
+    name: str = "images",
+    cache: Path | None = None,
+    keep_as: str | None = None,
+    workers: int = 0,
 ) -> Fingerprints:
     """The fingerprints of every image of ``source``, with a progress bar on stderr.
 
     Args:
         source: Where images come from.
-        name: What it is called: on the progress bar, among unreadable images, and in ``cache``.
+        name: What it is called: on the progress bar, and among unreadable images.
         cache: A folder. Fingerprints that are there are taken for images whose bytes are still the same: images are
-            then read, but not decoded. Two sources of one name only cost each other that.
+            then read, but not decoded.
+        keep_as: What tells it apart from others in ``cache``; ``name`` if not given.
         workers: Processes that decode images of a dataset; 0 decodes in this one.
 
     Raises:
         StorageError: ``cache`` cannot be written.
     """
     total = len(source) if isinstance(source, Dataset) else 0
-    kept = KeptParts(cache, name, ROW) if cache is not None else None
+    kept = KeptParts(cache, name if keep_as is None else keep_as, ROW) if cache is not None else None
     parts: list[NDArray[np.void]] = []
     unreadable: list[Skipped] = []
     done = 0

@@ -1,0 +1,116 @@
+"""Pairs and groups of images beside one another: one page, no script, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from vlc_core import Dataset
+from vlc_core.errors import StorageError
+from vlc_plugin_data.inspecting.sheet import Thumbnail, thumbnail
+
+TEXT = 160
+"""Characters of a caption that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image on the page.
+
+    Attributes:
+        picture: Itself; None where it cannot be shown.
+        what: What it is to the others beside it.
+        where: What it is called.
+        note: How far it is from the first.
+    """
+
+    picture: Thumbnail | None
+    what: str
+    where: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of figures.
+
+    Attributes:
+        title: Stands above it.
+        heads: Of the columns; all but the first stand against their right edge.
+        rows: The cells.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page says.
+
+    Attributes:
+        title: Its head.
+        command: Whose page it is.
+        facts: Counts by what they count.
+        grids: Tables of figures.
+        groups: Images that belong together, those of each beside one another.
+        left_out: How many more groups there are.
+    """
+
+    title: str
+    command: str
+    facts: Mapping[str, str]
+    grids: Sequence[Grid]
+    groups: Sequence[Sequence[Shown]]
+    left_out: int = 0
+
+
+def show(dataset: Dataset, row: int, *, what: str, where: str, note: str = "") -> Shown:
+    """Row ``row`` of a dataset."""
+    try:
+        picture = thumbnail(dataset, row)
+    except OSError:
+        picture = None
+    return Shown(picture, what, where if picture is None else f"{where} · {picture.key}", note)
+
+
+def write_page(page: Page, file: Path) -> None:
+    """Writes ``page``.
+
+    Raises:
+        StorageError: ``file`` cannot be written.
+    """
+    html = _template().render(page=page, most=TEXT)
+    try:
+        file.write_text(html, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StorageError(f"{file} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+def check_file(file: Path | None, option: str) -> None:
+    """Says at once, and not after an hour of reading, that a file cannot be written.
+
+    Raises:
+        StorageError: Its folder is missing, or it is a folder itself.
+    """
+    if file is not None and not file.absolute().parent.is_dir():
+        raise StorageError(f"{option} {file} cannot be written: there is no folder {file.absolute().parent}, make it")
+    if file is not None and file.is_dir():
+        raise StorageError(f"{option} {file} is a folder: name the file to write")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
