@@ -51,7 +51,7 @@ class Reading:
         rows: Those that could be read, N of them.
         skipped: Those that could not.
         pixels: (N, 3, S, S) uint8 or (N, F) float32; None where images are not wanted, or there is none.
-        tokens: (T, L) int64, of the first sample's texts, then the second's, …; None where texts are not wanted, or there is none.
+        tokens: (T, L) int64, of the texts of each row in turn; None where texts are not wanted, or there is none.
         mask: (T, L) bool, true at real tokens.
     """
 
@@ -131,16 +131,26 @@ class Reader:
             DataError: It cannot be read. The message is a clause.
         """
         source, index = self.locate(number)
-        return self._row(source, index, self._sources[source].dataset[index])
+        return self._row(source, index, self._sample(source, index))
 
     def _read(self, source: int, index: int) -> tuple[Row, NDArray[Any] | None]:
-        sample = self._sources[source].dataset[index]
+        sample = self._sample(source, index)
         row = self._row(source, index, sample)
         if Side.IMAGE in self._sides:
             return row, seen(sample.image, self._size, self._vector_width)
         if not row.texts:
             self._sources[source].captions(sample)  # says why it has none
         return row, None
+
+    def _sample(self, source: int, index: int) -> Sample:
+        """The sample, or what is left of it without its image where only texts are wanted."""
+        dataset = self._sources[source].dataset
+        try:
+            return dataset[index]
+        except (DataError, OSError):
+            if Side.IMAGE in self._sides:
+                raise
+            return Sample(b"", dataset.texts(index))
 
     def _row(self, source: int, index: int, sample: Sample) -> Row:
         of = self._sources[source]
