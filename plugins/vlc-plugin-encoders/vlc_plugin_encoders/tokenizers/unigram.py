@@ -16,6 +16,7 @@ from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_encoders.tokenizers.training import SPECIAL_TOKENS, UNKNOWN, train
 
 STEP = 1e-4  # between the scores of characters that the trainer adds
+AM = (("\u0e4d", "\u0e32", "\u0e33"), ("\u0ecd", "\u0eb2", "\u0eb3"))
 DIGITS = 4  # of a score: far above the noise of a sum in another order, far below what decides a split
 
 Piece = tuple[str, float]
@@ -45,7 +46,9 @@ class UnigramTokenizer(TokenizerSource):
             RecipeError: There are more characters than ``size`` has room for.
         """
         backend = Backend(models.Unigram())
-        steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if self.lowercase else [])]
+        # NFKC takes the Thai and Lao vowel AM apart, which no keyboard writes so and nobody expects back.
+        whole = [normalizers.Replace(f"{mark}{vowel}", am) for mark, vowel, am in AM]
+        steps = [normalizers.NFKC(), *whole, *([normalizers.Lowercase()] if self.lowercase else [])]
         backend.normalizer = normalizers.Sequence(steps)
         # Punctuation on its own keeps the names of special tokens, <pad> and the like, from matching inside a
         # text.
