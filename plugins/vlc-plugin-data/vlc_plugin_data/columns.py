@@ -22,6 +22,7 @@ class Columns:
         label: Class names or indices.
         where: Rows are kept whose column holds one of the values.
         vector: Precomputed embeddings, in place of images.
+        texts_option: What the option is called that names ``texts``, for messages.
     """
 
     image: str | None
@@ -29,11 +30,12 @@ class Columns:
     label: str | None = None
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
     vector: str | None = None
+    texts_option: str = "text"
 
     def named(self) -> dict[str, str]:
         """Every column that must be there, with the option that names it."""
         named = {} if self.image is None else {self.image: "image"}
-        named |= dict.fromkeys(self.texts, "text")
+        named |= dict.fromkeys(self.texts, self.texts_option)
         if self.vector is not None:
             named |= {self.vector: "features"}
         if self.label is not None:

@@ -52,7 +52,8 @@ def _of_columns(
         raise DataError(f"{path}: nothing tells which columns are languages: name them, as in `languages: [en, de]`")
     found: Captions = {}
     for language in languages:
-        rows = read_table(path, Columns(image or "image", (language,), None, where))
+        columns = Columns(image or "image", (language,), where=where, texts_option="languages")
+        rows = read_table(path, columns)
         if rows.image.type != "string" or rows.captions is None:
             raise DataError(f"{path}: the column {image or 'image'!r} must hold the paths of images")
         own = found.setdefault(language, {})
