@@ -1,0 +1,226 @@
+"""Sources in, a list of what is worth training on and a report out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from vlc_core import DataError
+from vlc_core.registry import Registry
+from vlc_core.terminal import waiting
+from vlc_plugin_curate.cleaning import report
+from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits
+from vlc_plugin_curate.cleaning.engines.engine import Engine
+from vlc_plugin_curate.cleaning.near_rule import near_evaluation
+from vlc_plugin_curate.cleaning.options import Filter
+from vlc_plugin_curate.cleaning.page import as_page
+from vlc_plugin_curate.cleaning.pipeline import Cleaned, Cleaning, Pairs
+from vlc_plugin_curate.cleaning.report import Report, SourceReport
+from vlc_plugin_curate.cleaning.rewriting import rewrite
+from vlc_plugin_curate.cleaning.sources import gather
+from vlc_plugin_curate.cleaning.sources.gather import Source
+from vlc_plugin_curate.cleaning.stages import Stage, Stages, digest_of, publish, write_whole
+from vlc_plugin_data.inspecting.naming import SourceSpec
+
+DUCKDB = "duckdb"
+LIST, DROPPED, REPORT, PAGE, STAGES = "list.parquet", "dropped.parquet", "report.json", "report.html", ".stages"
+_SHOWN = 20  # reasons in a report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """How sources are filtered.
+
+    Attributes:
+        chosen: The thresholds.
+        evaluation: Sets of whose images no near-duplicate may be left.
+        radius: How many of 64 bits of two pictures' hashes may differ where they are near-duplicates.
+        engine: ``duckdb``, or a Spark master.
+        limits: What DuckDB may take.
+        workers: Processes that read images; 0 reads in this one.
+        shard: Samples in a tar; None writes no tars.
+        keep_stages: Whether results on the way stay when all is done.
+    """
+
+    chosen: Filter
+    limits: Limits
+    evaluation: Sequence[SourceSpec] = field(default_factory=tuple)
+    radius: int = 6
+    engine: str = DUCKDB
+    workers: int = 0
+    shard: int | None = None
+    keep_stages: bool = False
+
+
+def clean(specs: Sequence[SourceSpec], out: Path, job: Job, registry: Registry) -> Report:
+    """Filters ``specs`` into the folder ``out``.
+
+    What an earlier call of the same job on the same sources left there is gone on with, or taken as it is where that
+    was all.
+
+    Raises:
+        DataError: A source is missing, or no pair is in any.
+        StorageError: ``out`` cannot be written, or no Spark master answers.
+        VlcError: The engine gave up.
+    """
+    stages = Stages(out / STAGES)
+    duck = DuckDb(job.limits)
+    engine: Engine = duck
+    try:
+        if job.engine != DUCKDB:
+            from vlc_plugin_curate.cleaning.engines.spark import Spark
+
+            engine = Spark(job.engine)
+        return _Run(out, job, registry, stages, duck, engine).clean(specs)
+    finally:
+        if engine is not duck:
+            engine.close()
+        duck.close()
+
+
+@dataclass(slots=True)
+class _Run:
+    out: Path
+    job: Job
+    registry: Registry
+    stages: Stages
+    duck: DuckDb
+    engine: Engine
+
+    def clean(self, specs: Sequence[SourceSpec]) -> Report:
+        sizes = self.job.chosen.sizes
+        with waiting("looking at the sources …"):
+            sources = [gather.find(spec, number, self.duck, sizes=sizes) for number, spec in enumerate(specs)]
+            sets = [
+                gather.find(spec, number, self.duck, sizes=False) for number, spec in enumerate(self.job.evaluation)
+            ]
+        tables = [
+            gather.read(one, self.engine, self.duck, self.stages, self.registry, workers=self.job.workers)
+            for one in sources
+        ]
+        digest = digest_of([one.digest for one in sources] + [self.engine.name])
+        everything = ibis.union(*tables) if len(tables) > 1 else tables[0]
+        read = self._counted(everything, digest)
+        near = self._near(sources, sets)
+        judged = everything.filter((everything.reason == "") & everything.text.notnull() & (everything.key != ""))
+        several = any(one.table is None or one.table.several for one in sources)
+        cleaned = Cleaning(self.engine, self.stages, Pairs(judged, digest, several, near), self.job.chosen).run()
+        listed, dropped = self._finished(cleaned)
+        told = self._report(cleaned, sources, read, digest_of([listed.digest, self.job.shard]))
+        publish(listed.path, self.out / LIST)
+        publish(dropped.path, self.out / DROPPED)
+        if self.job.shard is not None:
+            rewrite(listed.path, sources, self.out / "tars", self.job.shard, self.registry, digest=listed.digest)
+        write_whole(self.out / PAGE, as_page(told).encode("utf-8", "replace"))
+        write_whole(
+            self.out / REPORT,
+            (json.dumps(told.as_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace"),
+        )
+        if not self.job.keep_stages:
+            self.stages.clear()
+        return told
+
+    def _near(self, sources: Sequence[Source], sets: Sequence[Source]) -> Stage | None:
+        if not sets:
+            return None
+        job = self.job
+        return near_evaluation(sources, sets, self.stages, self.registry, radius=job.radius, workers=job.workers)
+
+    def _counted(self, everything: ir.Table, digest: str) -> list[dict[str, Any]]:
+        """By source, what was read; refuses nothing at all."""
+        bad, none, named = everything.reason != "", everything.text.isnull(), everything.key != ""
+        counted = everything.group_by("number").agg(
+            pairs=everything.count(where=~bad & ~none & named),
+            unreadable=everything.count(where=bad),
+            without_image=everything.count(where=~bad & ~named),
+            without_text=everything.count(where=~bad & none),
+            unknown=everything.count(where=~bad & ~none & named & everything.width.isnull()),
+        )
+
+        def write(path: Path) -> None:
+            self.engine.write(counted, path, what="counting rows")
+
+        stage = self.stages.make("read", [digest], write)
+        rows = self.engine.rows(self.engine.table(stage.path))
+        if not sum(row["pairs"] for row in rows):
+            reasons = self._reasons(everything, 1)
+            first = next(iter(reasons.values()), [""])[0]
+            raise DataError(
+                "no pair of an image and a text is in the sources: "
+                + (f"the first that could not be read: {first}" if first else "check their options by vlc data inspect")
+            )
+        for number, reasons in self._reasons(everything, _SHOWN).items():
+            next(row for row in rows if row["number"] == number)["reasons"] = tuple(reasons)
+        return rows
+
+    def _reasons(self, everything: ir.Table, most: int) -> dict[int, list[str]]:
+        bad = everything.filter(everything.reason != "").order_by("number", "row").limit(most)
+        found: dict[int, list[str]] = {}
+        for row in self.engine.rows(bad.select("number", "row", "reason")):
+            found.setdefault(row["number"], []).append(f"sample {row['row']}: {row['reason']}")
+        return found
+
+    def _finished(self, cleaned: Cleaned) -> tuple[Stage, Stage]:
+        """The list and what is dropped as single files, sorted."""
+        if self.engine.orderly:
+            return cleaned.kept, cleaned.dropped
+        joined = []
+        for name, stage, by in (("list", cleaned.kept, ""), ("left-out", cleaned.dropped, ", part")):
+            query = f"SELECT * EXCLUDE (number) FROM read_parquet('{stage.path}/*.parquet') ORDER BY number, row{by}"
+
+            def write(path: Path, query: str = query) -> None:
+                self.duck.copy(query, path, what="sorting")
+
+            joined.append(self.stages.make(name, [stage.digest], write))
+        return joined[0], joined[1]
+
+    def _report(self, cleaned: Cleaned, sources: Sequence[Source], read: list[dict[str, Any]], digest: str) -> Report:
+        chosen = self.job.chosen
+        with waiting("counting …"):
+            unknown = sum(row["unknown"] for row in read) if chosen.sizes else 0
+            return Report(
+                digest,
+                self.job.engine,
+                chosen.as_json() | {"evaluation_sets": [spec.name for spec in self.job.evaluation]},
+                tuple(_source(one, read) for one in sources),
+                report.found_in(self.engine, cleaned),
+                report.kept_in(self.engine, cleaned),
+                report.on_rules(self.engine, cleaned),
+                cleaned.least,
+                report.per_image(self.engine, cleaned),
+                unknown,
+                _notes(sources, unknown, tars=self.job.shard is not None),
+            )
+
+
+def _source(source: Source, read: list[dict[str, Any]]) -> SourceReport:
+    row: dict[str, Any] = next((one for one in read if one["number"] == source.number), {})
+    return SourceReport(
+        source.spec.name,
+        source.spec.block,
+        int(row.get("pairs", 0)),
+        int(row.get("unreadable", 0)),
+        int(row.get("without_image", 0)),
+        int(row.get("without_text", 0)),
+        tuple(source.bad_shards),
+        row.get("reasons", ()),
+    )
+
+
+def _notes(sources: Sequence[Source], unknown: int, *, tars: bool) -> tuple[str, ...]:
+    notes = []
+    if unknown:
+        notes.append(
+            f"{unknown:,} pairs have images of unknown size, which the rules on size keep: "
+            "give the table columns width and height"
+        )
+    inside = [one.spec.name for one in sources if not one.located]
+    if inside and not tars:
+        notes.append(f"the images of {', '.join(inside)} are no files that {LIST} could name: train on --tars of them")
+    return tuple(notes)

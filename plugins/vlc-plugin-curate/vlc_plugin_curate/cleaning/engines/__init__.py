@@ -1,0 +1,1 @@
+"""Where the rules run: DuckDB in this process, or a Spark cluster."""

@@ -1,0 +1,136 @@
+"""DuckDB in this process: larger than memory, on a few threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+from vlc_core.errors import StorageError, VlcError
+from vlc_core.progress import Tracker
+from vlc_plugin_curate.cleaning.engines.engine import SECOND, Engine
+
+_LOOK = 0.2  # seconds between two looks at how far a query is
+_WHOLE = 100
+
+
+@ibis.udf.scalar.builtin(name="hash")  # type: ignore[untyped-decorator,unused-ignore]
+def _hash(value: str) -> ibis.dtype("uint64"):  # type: ignore[valid-type,empty-body]
+    """DuckDB's own."""
+
+
+class Limits(NamedTuple):
+    """What DuckDB may take.
+
+    Attributes:
+        memory: Bytes that its tables may hold; what does not fit goes to ``temporary``.
+        threads: How many.
+        temporary: A folder, which need not be there.
+    """
+
+    memory: int
+    threads: int
+    temporary: Path
+
+
+@final
+class DuckDb(Engine):
+    """An engine without a server.
+
+    Args:
+        limits: What it may take.
+    """
+
+    name = "duckdb"
+    orderly = True
+
+    def __init__(self, limits: Limits) -> None:
+        self._connection = ibis.duckdb.connect(
+            threads=limits.threads,
+            memory_limit=f"{limits.memory // 1000}KB",
+            temp_directory=str(limits.temporary),
+            # Cardinalities of unnested lists are guesses: joins are written with the smaller table on the right.
+            disabled_optimizers="build_side_probe_side",
+        )
+        self.sql = self._connection.con
+
+    def table(self, path: Path) -> ir.Table:
+        return self._connection.read_parquet(f"{path}/*.parquet" if path.is_dir() else str(path))
+
+    def numbered(self, path: str) -> ir.Table:
+        with told():
+            return self._connection.read_parquet(path, file_row_number=True)
+
+    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+        with told():
+            self.copy(self._connection.compile(expression), path, what=what, ordered=ordered)
+
+    def copy(self, query: str, path: Path, *, what: str, ordered: bool = True) -> None:
+        """Writes the rows of a query, with a bar on stderr.
+
+        Raises:
+            duckdb.Error: The query failed.
+        """
+        self.sql.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
+        with _watched(self.sql, what):
+            self.sql.execute(f"COPY ({query}) TO {_quoted(str(path))} (FORMAT parquet)")
+
+    def rows(self, expression: ir.Table) -> list[dict[str, Any]]:
+        with told():
+            found = self.sql.execute(self._connection.compile(expression)).fetchall()
+        return [dict(zip(expression.columns, row, strict=True)) for row in found]
+
+    def hashed(self, value: ir.StringValue) -> ir.IntegerValue:
+        return _hash(value)  # type: ignore[no-any-return]
+
+    def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
+        # Two lists of one length unnest side by side in DuckDB.
+        return table.select(**keep, word=words[:-1].unnest(), **{SECOND: words[1:].unnest()})
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns what DuckDB raises into a sentence."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise VlcError(f"DuckDB ran out of memory ({_first(error)}): give it more by --memory") from error
+    except duckdb.IOException as error:
+        raise StorageError(f"DuckDB could not read or write a file ({_first(error)})") from error
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextmanager
+def _watched(connection: duckdb.DuckDBPyConnection, what: str) -> Iterator[None]:
+    """A bar for as long as a query runs: another thread asks how far it is."""
+    done = threading.Event()
+    with Tracker(what) as tracker:
+        watcher = threading.Thread(target=_watch, args=(connection.query_progress, tracker, done), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _watch(progress: Callable[[], float], tracker: Tracker, done: threading.Event) -> None:
+    tracker(0, _WHOLE)
+    while not done.wait(_LOOK):
+        tracker(int(max(0.0, min(progress(), _WHOLE))), _WHOLE)

@@ -1,0 +1,68 @@
+"""What the rules ask of an engine beyond what every ibis backend does alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+SECOND = "after"
+"""The column of :meth:`Engine.neighbours` with the later word of two."""
+
+
+class Engine(ABC):
+    """Runs ibis expressions from Parquet to Parquet.
+
+    Attributes:
+        name: As it is told apart from others: what one made, another does not go on with.
+        orderly: Whether rows can stay in the order in which they were read.
+    """
+
+    name: str
+    orderly: bool
+
+    @abstractmethod
+    def table(self, path: Path) -> ir.Table:
+        """What :meth:`write` wrote."""
+
+    @abstractmethod
+    def numbered(self, path: str) -> ir.Table:
+        """A Parquet file of anyone's, with a column ``file_row_number`` that counts its rows from 0."""
+
+    @abstractmethod
+    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+        """Writes the rows of ``expression``, with a bar on stderr.
+
+        Args:
+            expression: Of tables of this engine.
+            path: A file or folder that is not there.
+            what: On the bar.
+            ordered: Whether rows stay in the order of the tables they come from, where the engine knows one.
+
+        Raises:
+            StorageError: It cannot be written.
+            VlcError: The engine gave up, for want of memory perhaps.
+        """
+
+    @abstractmethod
+    def rows(self, expression: ir.Table) -> list[dict[str, Any]]:
+        """The rows of a small result.
+
+        Raises:
+            VlcError: The engine gave up.
+        """
+
+    @abstractmethod
+    def hashed(self, value: ir.StringValue) -> ir.IntegerValue:
+        """64 bits of ``value``; every engine has its own."""
+
+    @abstractmethod
+    def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
+        """A row for every two words that follow each other: columns ``word``, :data:`SECOND` and those of ``keep``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it."""

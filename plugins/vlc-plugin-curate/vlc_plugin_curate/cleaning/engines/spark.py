@@ -1,0 +1,144 @@
+"""A Spark cluster that is there already, or Spark in this process for a look."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import ibis
+import ibis.expr.types as ir
+
+from vlc_core.errors import RecipeError, StorageError, VlcError
+from vlc_core.terminal import waiting
+from vlc_plugin_curate.cleaning.engines.engine import SECOND, Engine
+
+PATIENCE = 3.0
+"""Seconds that a master may take to accept a connection; Spark itself would try for minutes."""
+
+_MASTER = re.compile(r"spark://(?P<hosts>[^/,:]+:\d+(?:,[^/,:]+:\d+)*)")
+_OTHERS = re.compile(r"local(\[(\d+|\*)(,\s*\d+)?\])?|yarn|k8s://.+")
+
+
+@ibis.udf.scalar.builtin(name="xxhash64")  # type: ignore[untyped-decorator,unused-ignore]
+def _hash(value: str) -> int:  # type: ignore[empty-body]
+    """Spark's own."""
+
+
+def is_master(name: str) -> bool:
+    """Whether ``name`` is written as Spark writes a master."""
+    return bool(_MASTER.fullmatch(name) or _OTHERS.fullmatch(name))
+
+
+def check_master(master: str, *, patience: float = PATIENCE) -> None:
+    """Refuses in seconds what Spark would wait for.
+
+    Raises:
+        RecipeError: PySpark or Java is missing.
+        StorageError: No master answers.
+    """
+    if importlib.util.find_spec("pyspark") is None:
+        raise RecipeError(f"--engine {master} needs PySpark: pip install 'vlc-plugin-curate[spark]'")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise RecipeError(f"--engine {master} needs Java: install a JRE of version 17 or later, or set JAVA_HOME")
+    found = _MASTER.fullmatch(master)
+    if found is None:
+        return
+    reasons = []
+    for place in found["hosts"].split(","):
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=patience).close()
+        except (OSError, OverflowError) as error:
+            reasons.append(f"{place}: {getattr(error, 'strerror', None) or error}")
+        else:
+            return
+    raise StorageError(f"no Spark master answers at {master} ({'; '.join(reasons)}): check that it runs and its port")
+
+
+@final
+class Spark(Engine):
+    """An engine on a cluster, whose machines see the paths of the sources and of the result as this one does.
+
+    Args:
+        master: As Spark writes it.
+
+    Raises:
+        VlcError: See :func:`check_master`; or the session could not be started.
+    """
+
+    name = "spark"
+    orderly = False
+
+    def __init__(self, master: str) -> None:
+        check_master(master)
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master(master).appName("vlc data clean")
+        for key, value in {"spark.ui.enabled": "false", "spark.sql.ansi.enabled": "true"}.items():
+            builder = builder.config(key, value)
+        if master.startswith("local"):
+            builder = builder.config("spark.sql.shuffle.partitions", "4").config(
+                "spark.driver.bindAddress", "127.0.0.1"
+            )
+            builder = builder.config("spark.driver.host", "127.0.0.1")
+        with waiting(f"starting Spark at {master} …"), _told(master):
+            self._session = builder.getOrCreate()
+            self._session.sparkContext.setLogLevel("ERROR")
+            self._connection = ibis.pyspark.connect(self._session)
+        self._master = master
+
+    def table(self, path: Path) -> ir.Table:
+        with _told(self._master):
+            return self._view(self._session.read.parquet(_uri(str(path))))
+
+    def numbered(self, path: str) -> ir.Table:
+        with _told(self._master):
+            read = self._session.read.parquet(_uri(path))
+            return self._view(read.select("*", read["_metadata.row_index"].alias("file_row_number")))
+
+    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+        with waiting(f"{what} …"), _told(self._master):
+            self._session.sql(self._connection.compile(expression)).write.parquet(_uri(str(path)))
+
+    def rows(self, expression: ir.Table) -> list[dict[str, Any]]:
+        with _told(self._master):
+            return [row.asDict() for row in self._session.sql(self._connection.compile(expression)).collect()]
+
+    def hashed(self, value: ir.StringValue) -> ir.IntegerValue:
+        return _hash(value)  # type: ignore[no-any-return]
+
+    def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
+        both = table.select(**keep, both=words.zip(words[1:]).unnest())
+        found = both.select(*keep, word=both.both["f1"], **{SECOND: both.both["f2"]})
+        return found.filter(found[SECOND].notnull())
+
+    def close(self) -> None:
+        self._session.stop()
+
+    def _view(self, frame: Any) -> ir.Table:
+        name = f"vlc_{ibis.util.gen_name('stage')}"
+        frame.createOrReplaceTempView(name)
+        return self._connection.table(name)
+
+
+def _uri(path: str) -> str:
+    return path if "://" in path else Path(path).absolute().as_uri()
+
+
+@contextmanager
+def _told(master: str) -> Iterator[None]:
+    """Turns what Spark raises into a sentence."""
+    try:
+        yield
+    except (VlcError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # Py4J, PySpark and Java have no base in common
+        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise VlcError(f"Spark at {master} gave up: {first.strip()}: its own log says more") from error

@@ -1,0 +1,46 @@
+"""The report as one page: no script, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from vlc_plugin_curate.cleaning.report import Report
+
+
+def as_page(report: Report) -> str:
+    """The page as HTML; it stands for itself, without any other file."""
+    most = max([rule.alone.pairs for rule in report.rules] + [1])
+    return _template().render(report=report, most=most, share=share, buckets=buckets(report.pairs_per_image))
+
+
+def share(part: int, whole: int) -> str:
+    """``3.1 %`` of something."""
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def buckets(histogram: tuple[tuple[int, int], ...]) -> list[tuple[str, int]]:
+    """A histogram in few lines: 1, 2, 3 – 4, 5 – 8 and so on."""
+    found: dict[int, int] = {}
+    for n, images in histogram:
+        found[(n - 1).bit_length()] = found.get((n - 1).bit_length(), 0) + images
+    return [(_range(bits), images) for bits, images in sorted(found.items())]
+
+
+def _range(bits: int) -> str:
+    low, high = (2 ** (bits - 1) + 1, 2**bits) if bits else (1, 1)
+    return f"{low:,}" if low == high else f"{low:,} – {high:,}"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")

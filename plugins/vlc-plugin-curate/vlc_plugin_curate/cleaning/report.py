@@ -1,0 +1,180 @@
+"""What the filter did, in figures: by rule, how many pairs, images and texts it dropped."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import ibis
+import ibis.expr.types as ir
+
+from vlc_plugin_curate.cleaning.engines.engine import Engine
+from vlc_plugin_curate.cleaning.pipeline import Cleaned
+from vlc_plugin_curate.cleaning.rules import Rule
+
+EXAMPLES = 8
+_SPREAD = (7919, 100_003)  # primes: examples come from all over the data, and are the same every time
+
+
+class Counts(NamedTuple):
+    """How many there are.
+
+    Attributes:
+        pairs: Of an image and a text.
+        images: Different ones.
+        texts: Different ones.
+    """
+
+    pairs: int
+    images: int
+    texts: int
+
+
+class Example(NamedTuple):
+    """A pair that a rule drops."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReport:
+    """What one rule did.
+
+    Attributes:
+        name: Of the rule.
+        drops: What it drops, in words.
+        first: Of pairs that no rule before it drops.
+        alone: Of all pairs that it drops, whatever other rules say.
+        examples: Some of the latter.
+    """
+
+    name: str
+    drops: str
+    first: Counts
+    alone: Counts
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What was read of one source.
+
+    Attributes:
+        name: As it was given.
+        read_as: As a recipe writes it.
+        pairs: That have an image and a text.
+        unreadable: Samples that could not be read.
+        without_image: Rows of a table that name no image.
+        without_text: Samples without any text.
+        bad_shards: Why shards were left out, a sentence each.
+        reasons: Why samples could not be read, of some.
+    """
+
+    name: str
+    read_as: str
+    pairs: int
+    unreadable: int
+    without_image: int
+    without_text: int
+    bad_shards: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the filter did.
+
+    Attributes:
+        digest: Of the sources and the options.
+        engine: Where the rules ran.
+        options: The thresholds.
+        sources: What was read.
+        found: All that could be judged.
+        kept: What is left of it.
+        rules: In the order in which they were asked.
+        least: How often known words, and pairs of them, occur at least; 1 where all are known.
+        pairs_per_image: How many images have how many pairs, ascending.
+        unknown_sizes: Pairs whose image's size is not known, where a rule asked for it.
+        notes: What its user may not have thought of.
+    """
+
+    digest: str
+    engine: str
+    options: dict[str, Any]
+    sources: tuple[SourceReport, ...]
+    found: Counts
+    kept: Counts
+    rules: tuple[RuleReport, ...]
+    least: int
+    pairs_per_image: tuple[tuple[int, int], ...]
+    unknown_sizes: int
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        plain = asdict(self)
+        for one, rule in zip(plain["rules"], self.rules, strict=True):
+            one |= {"first": rule.first._asdict(), "alone": rule.alone._asdict()}
+            one["examples"] = [example._asdict() for example in rule.examples]
+        return plain | {"found": self.found._asdict(), "kept": self.kept._asdict()}
+
+
+def found_in(engine: Engine, cleaned: Cleaned) -> Counts:
+    """All that could be judged."""
+    texts, images = engine.table(cleaned.texts.path), engine.table(cleaned.per_image.path)
+    (of_texts,) = engine.rows(texts.aggregate(texts=texts.count(), pairs=texts.n.sum()))
+    (of_images,) = engine.rows(images.aggregate(images=images.images.sum()))
+    return Counts(int(of_texts["pairs"] or 0), int(of_images["images"] or 0), of_texts["texts"])
+
+
+def kept_in(engine: Engine, cleaned: Cleaned) -> Counts:
+    """What is left. Names and texts are counted by their hashes, like everything in a report."""
+    rows = engine.table(cleaned.kept.path)
+    texts = rows.select(text=rows.texts.unnest())
+    (of_texts,) = engine.rows(texts.aggregate(pairs=texts.count(), texts=engine.hashed(texts.text).nunique()))
+    (of_images,) = engine.rows(rows.aggregate(images=engine.hashed(rows.key).nunique()))
+    return Counts(of_texts["pairs"], of_images["images"], of_texts["texts"])
+
+
+def per_image(engine: Engine, cleaned: Cleaned) -> tuple[tuple[int, int], ...]:
+    """How many images have how many pairs, ascending."""
+    return tuple(sorted((row["n"], row["images"]) for row in engine.rows(engine.table(cleaned.per_image.path))))
+
+
+def on_rules(engine: Engine, cleaned: Cleaned) -> tuple[RuleReport, ...]:
+    """What each rule did."""
+    dropped = engine.table(cleaned.dropped.path)
+    if not cleaned.rules:
+        return ()
+    hashed = dropped.mutate(image_hash=engine.hashed(dropped.key), text_hash=engine.hashed(dropped.text))
+    counted = {"images": hashed.image_hash.nunique(), "texts": hashed.text_hash.nunique()}
+    by_first = {
+        row["rule"]: Counts(row["pairs"], row["images"], row["texts"])
+        for row in engine.rows(hashed.group_by("rule").agg(pairs=hashed.count(), **counted))
+    }
+    return tuple(
+        RuleReport(
+            rule.name,
+            rule.drops,
+            by_first.get(rule.name, Counts(0, 0, 0)),
+            _alone(engine, hashed, rule),
+            _examples(engine, dropped, rule),
+        )
+        for rule in cleaned.rules
+    )
+
+
+def _alone(engine: Engine, hashed: ir.Table, rule: Rule) -> Counts:
+    mine = hashed.filter(hashed[rule.name])
+    counted = mine.aggregate(pairs=mine.count(), images=mine.image_hash.nunique(), texts=mine.text_hash.nunique())
+    (row,) = engine.rows(counted)
+    return Counts(row["pairs"], row["images"], row["texts"])
+
+
+def _examples(engine: Engine, dropped: ir.Table, rule: Rule) -> tuple[Example, ...]:
+    factor, modulus = _SPREAD
+    mine = dropped.filter(dropped[rule.name])
+    place = (mine.row * factor) % modulus
+    some = mine.order_by(ibis.desc(mine.rule == rule.name), place, "source", "row", "part").limit(EXAMPLES)
+    return tuple(Example(row["key"], row["text"]) for row in engine.rows(some.select("key", "text")))

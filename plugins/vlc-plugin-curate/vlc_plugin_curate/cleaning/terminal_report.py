@@ -1,0 +1,40 @@
+"""The report for the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlc_core.terminal import bold, dim, table
+from vlc_plugin_curate.cleaning.page import share
+from vlc_plugin_curate.cleaning.report import Report
+
+
+def as_text(report: Report, out: Path, *, tars: bool) -> str:
+    """The figures, what was left out of the sources, and where everything is."""
+    found, kept = report.found, report.kept
+    head = f"{kept.pairs:,} of {found.pairs:,} pairs kept ({share(kept.pairs, found.pairs)})"
+    more = f"{kept.images:,} of {found.images:,} images, {kept.texts:,} of {found.texts:,} texts"
+    rows = [
+        (rule.name, f"{rule.first.pairs:,}", f"{rule.alone.pairs:,}", f"{rule.alone.images:,}", rule.drops)
+        for rule in report.rules
+    ]
+    parts = [f"{bold(head)}\n{more}\n"]
+    if rows:
+        heads = ("rule", "first to drop", "by itself", "images", "drops")
+        parts.append(table(heads, rows, right=heads[1:4]))
+    parts += [f"{line}\n" for line in (*_left_out(report), *report.notes)]
+    named = [out / "list.parquet", out / "report.html", *([out / "tars"] if tars else [])]
+    parts.append(dim(f"written to {', '.join(map(str, named))}"))
+    return "\n".join(parts)
+
+
+def _left_out(report: Report) -> list[str]:
+    lines = []
+    for one in report.sources:
+        if one.bad_shards:
+            lines.append(f"{one.name}: {len(one.bad_shards):,} shards left out, the first because {one.bad_shards[0]}")
+        if one.unreadable:
+            lines.append(f"{one.name}: {one.unreadable:,} samples unreadable, the first: {one.reasons[0]}")
+        if one.without_image or one.without_text:
+            lines.append(f"{one.name}: {one.without_image:,} rows without image, {one.without_text:,} without text")
+    return lines
