@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, final
+from typing import TYPE_CHECKING, Annotated, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -24,11 +24,25 @@ from vlc_plugin_eval.labels import check_labels
 from vlc_plugin_eval.templates import fill, templates_of
 
 if TYPE_CHECKING:
-    from vlc_core.inference import Inference
+    from vlc_core.inference import ImageSet, Inference
 
 TEXTS = 8192
 """Texts encoded in one call, so that 1,000 classes in 80 templates are never held at once."""
 CONFUSED = 20
+
+
+class Answers(NamedTuple):
+    """What is said of each labelled image, N of them.
+
+    Attributes:
+        rows: (N,) int64, which sample of the data, ascending.
+        labels: (N,) int64, the true class.
+        predicted: (N,) int64, the class whose prompts it is nearest to.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    predicted: Tensor
 
 
 @final
@@ -62,8 +76,33 @@ class ZeroShot(Evaluator):
         self.templates = templates_of(prompts)
 
     def evaluate(self, model: Inference) -> Evaluation:
-        classes = self._classes()
+        classes, images = self._classes(), image_features(model, self.data)
+        scores, labels_N = self._scored(model, images, classes)
+        return Evaluation(
+            metrics=_metrics(scores, labels_N, len(classes)),
+            tables=_tables(scores, labels_N, classes),
+            details={
+                "prompts": list(self.templates),
+                "unlabelled": int((images.labels == UNLABELLED).sum()),
+                "skipped": len(images.skipped),
+                "equal_class_names": sorted(name for name, times in Counter(classes).items() if times > 1),
+            },
+        )
+
+    def answers(self, model: Inference) -> Answers:
+        """What is said of each image that has a label and can be read.
+
+        Raises:
+            DataError: The data has no class names, or no label.
+        """
         images = image_features(model, self.data)
+        scores, labels_N = self._scored(model, images, self._classes())
+        skipped = {one.number for one in images.skipped}
+        read = torch.tensor([row for row in range(len(self.data)) if row not in skipped], dtype=torch.int64)
+        return Answers(read[images.labels != UNLABELLED], labels_N, scores.predicted)
+
+    def _scored(self, model: Inference, images: ImageSet, classes: Sequence[str]) -> tuple[Scores, Tensor]:
+        """The scores of the labelled images, and their labels."""
         labelled = images.labels != UNLABELLED
         labels_N = images.labels[labelled].to(torch.int64)
         if labels_N.numel() == 0:
@@ -73,17 +112,7 @@ class ZeroShot(Evaluator):
             )
         check_labels(labels_N, classes)
         image_ND = unit_rows(images.embed[labelled], what="image")
-        scores = score(image_ND, class_embeddings(model, classes, self.templates), labels_N)
-        return Evaluation(
-            metrics=_metrics(scores, labels_N, len(classes)),
-            tables=_tables(scores, labels_N, classes),
-            details={
-                "prompts": list(self.templates),
-                "unlabelled": int((~labelled).sum()),
-                "skipped": len(images.skipped),
-                "equal_class_names": sorted(name for name, times in Counter(classes).items() if times > 1),
-            },
-        )
+        return score(image_ND, class_embeddings(model, classes, self.templates), labels_N), labels_N
 
     def _classes(self) -> list[str]:
         if not self.data.classes:

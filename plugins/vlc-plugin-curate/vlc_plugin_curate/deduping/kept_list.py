@@ -25,8 +25,9 @@ _WITH_PATHS = {"folder", "manifest"}
 def write_list(sources: Sources, rows: NDArray[Any], file: Path) -> bool:
     """Writes the ``rows`` of ``sources``, with a progress bar.
 
-    The columns are ``key``, ``source``, ``row`` (of the source), ``texts``, ``label`` (a class name, or null) and
-    ``image``: paths where all sources have a file for each image; otherwise the images themselves, with their names.
+    The columns are ``key``, ``source``, ``row`` (of the source), ``texts``, ``label`` (a class name, or null; only
+    where there are classes) and ``image``: paths where all sources have a file for each image; otherwise the images
+    themselves, with their names.
 
     Returns:
         Whether the images themselves are in it.
@@ -38,8 +39,9 @@ def write_list(sources: Sources, rows: NDArray[Any], file: Path) -> bool:
     roots = [_root(spec, dataset) for spec, dataset in zip(sources.specs, sources.datasets, strict=True)]
     inside = any(root is None for root in roots)
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())]) if inside else pa.string()
-    fields = [("image", image), ("texts", pa.list_(pa.string())), ("label", pa.string()), ("key", pa.string())]
-    schema = pa.schema([*fields, ("source", pa.string()), ("row", pa.int64())])
+    fields = [("key", pa.string()), ("source", pa.string()), ("row", pa.int64()), ("texts", pa.list_(pa.string()))]
+    fields += [("label", pa.string())] if any(dataset.classes for dataset in sources.datasets) else []
+    schema = pa.schema([*fields, ("image", image)])
     partial = file.with_name(f".{file.name}.partial")
     try:
         with pq.ParquetWriter(partial, schema, compression="zstd") as writer:

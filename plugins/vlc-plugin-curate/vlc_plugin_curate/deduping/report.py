@@ -101,9 +101,9 @@ class Found:
             "images": f"{found['images']:,}",
             "kept": _share(found["kept"], found["images"]),
             "dropped": _share(found["dropped"], found["images"]),
-            "  same file and texts": f"{found['dropped_same_bytes_and_texts']:,}",
-            "  same file": f"{found['dropped_same_bytes']:,}, with other texts",
-            "  look alike": f"{found['dropped_alike']:,}",
+            "… same file and texts": f"{found['dropped_same_bytes_and_texts']:,}",
+            "… same file": f"{found['dropped_same_bytes']:,}, with other texts",
+            "… look alike": f"{found['dropped_alike']:,}",
             "groups": f"{found['groups']:,}",
         }
         if found["flat"]:
@@ -132,7 +132,8 @@ class Found:
 
     def _one(self, index: int, what: str, note: str) -> Shown:
         source, row = self.sources.place(index)
-        return show(self.sources.datasets[source], row, what=what, where=self.sources.specs[source].name, note=note)
+        where = self.sources.specs[source].name if len(self.sources.specs) > 1 else ""
+        return show(self.sources.datasets[source], row, what=what, where=where, note=note)
 
     def _note(self, row: int) -> str:
         rows = self.prints.rows

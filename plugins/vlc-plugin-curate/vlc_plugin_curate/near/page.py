@@ -71,12 +71,13 @@ class Page:
 
 
 def show(dataset: Dataset, row: int, *, what: str, where: str, note: str = "") -> Shown:
-    """Row ``row`` of a dataset."""
+    """Row ``row`` of a dataset, with the name of the dataset in ``where`` where that is to be said."""
     try:
         picture = thumbnail(dataset, row)
     except OSError:
         picture = None
-    return Shown(picture, what, where if picture is None else f"{where} · {picture.key}", note)
+    key = f"row {row}" if picture is None else picture.key
+    return Shown(picture, what, f"{where} · {key}" if where else key, note)
 
 
 def write_page(page: Page, file: Path) -> None:
