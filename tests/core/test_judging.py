@@ -188,6 +188,13 @@ def test_a_map_is_attention_times_its_positive_gradient(block: int):
     torch.testing.assert_close(found[0].double(), expected.view(2, 2), rtol=1e-3, atol=1e-7)
 
 
+def test_maps_of_all_blocks_are_the_sum_of_each():
+    each = [asked().attention("one", Greys(), TEXTS, torch.tensor(PAIRS), Look(block, 1)) for block in (0, 1)]
+    found = asked().attention("one", Greys(), TEXTS, torch.tensor(PAIRS), Look(None, 1))
+    torch.testing.assert_close(found, each[0] + each[1], equal_nan=True)
+    assert not torch.equal(found, each[1])
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("tow", "no objective called 'tow', did you mean 'two'"), ("silent", "'silent' tells no classes of pairs")],

@@ -43,11 +43,11 @@ class Look(NamedTuple):
     """Which attention is asked for.
 
     Attributes:
-        block: The number of the fusion encoder's block; negative ones count from its last.
+        block: The number of the fusion encoder's block; negative ones count from its last; None for the sum of all.
         column: Of the objective's logits.
     """
 
-    block: int
+    block: int | None
     column: int
 
 
@@ -69,30 +69,38 @@ def judge(towers: Towers, objective: Objective, pairs: Pairs, look: Look | None 
 def attended(towers: Towers, objective: Objective, image: Features, text: Features, look: Look) -> Tensor:
     """Where the fusion encoder looks for what speaks for a class: Grad-CAM over its attention to the image.
 
-    The attention of one block, times the gradient of the class's logit where that is positive, averaged over heads and
-    real tokens. Li et al. 2021 (ALBEF), arXiv 2107.07651, section 6.4; Selvaraju et al. 2017.
+    The attention of a block, times the gradient of the class's logit where that is positive, averaged over heads and
+    real tokens. Li et al. 2021 (ALBEF), arXiv 2107.07651, section 6.4; Selvaraju et al. 2017. The sum over blocks is
+    ours.
 
     Returns:
         (N, S, S), at least 0, without gradient.
     """
-    fusion, blocks = towers.fusion, watchable(towers)
+    blocks = watchable(towers)
+    looked = range(blocks) if look.block is None else (look.block % blocks,)
+    maps_NP = sum(_weighed(towers, objective, image, text, block, look.column) for block in looked)
+    assert isinstance(maps_NP, Tensor)
+    return _square(maps_NP[:, towers.image.encoder.leading_tokens :])
+
+
+def _weighed(towers: Towers, objective: Objective, image: Features, text: Features, block: int, column: int) -> Tensor:
+    """(N, P) of one block."""
+    fusion = towers.fusion
     assert image.tokens is not None
-    fusion.watched = look.block % blocks  # type: ignore[assignment]
+    fusion.watched = block  # type: ignore[assignment]
     try:
         with torch.enable_grad():
             tokens_NPW = image.tokens.detach().requires_grad_()  # so that maps have a gradient in a frozen model too
             logits_NC = objective.judge(towers.fuse(text, image._replace(tokens=tokens_NPW)))
             maps_NHLP: Tensor = fusion.maps  # type: ignore[assignment]
-            (slope_NHLP,) = torch.autograd.grad(logits_NC[:, look.column].sum(), maps_NHLP)
+            (slope_NHLP,) = torch.autograd.grad(logits_NC[:, column].sum(), maps_NHLP)
     finally:
         fusion.watched = fusion.maps = None  # type: ignore[assignment]
     weighed_NLP = (maps_NHLP.detach() * slope_NHLP.clamp(min=0)).mean(dim=1)
-    if text.mask is not None:
-        weighed_NLP = weighed_NLP * text.mask[:, : weighed_NLP.shape[1], None]
-        weighed_NP = weighed_NLP.sum(dim=1) / text.mask.sum(dim=1, keepdim=True).clamp(min=1)
-    else:
-        weighed_NP = weighed_NLP.mean(dim=1)
-    return _square(weighed_NP[:, towers.image.encoder.leading_tokens :])
+    if text.mask is None:
+        return weighed_NLP.mean(dim=1)
+    weighed_NLP = weighed_NLP * text.mask[:, : weighed_NLP.shape[1], None]
+    return weighed_NLP.sum(dim=1) / text.mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def watchable(towers: Towers) -> int:

@@ -5,13 +5,13 @@ Shapes: N phrases, S × S patches, H × W a map of the image encoder's input.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple, final
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, final
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from vlc_core.errors import DataError
+from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.dataset import Dataset, Rectangle
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.loading.picture import Picture
@@ -53,7 +53,9 @@ class Grounding(Evaluator):
     Args:
         data: Images with phrases and rectangles.
         objective: The name of the objective that tells a match, its second class.
-        block: Of the fusion encoder, whose attention is looked at; negative ones count from the last.
+        block: Of the fusion encoder, whose attention is looked at; negative ones count from the last; ``all`` for the
+            sum.
+        prompt: What is read in place of a phrase, which stands at its ``{}``: words like those of training.
         thresholds: For the rectangles around a map, in 0…1.
         drawn: How many maps are drawn.
     """
@@ -63,11 +65,14 @@ class Grounding(Evaluator):
         *,
         data: Annotated[Dataset, Component("dataset")],
         objective: str = "itm",
-        block: int = -1,
+        block: int | Literal["all"] = "all",
+        prompt: str = "{}",
         thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.3, 0.5, 0.7),
         drawn: Annotated[int, Field(ge=0, le=200)] = 16,
     ) -> None:
-        self.data, self.objective, self.block = data, objective, block
+        if prompt.count("{}") != 1:
+            raise RecipeError(f"prompt {prompt!r} has no single {{}} for the phrase: write it as in 'a photo of {{}}'")
+        self.data, self.objective, self.block, self.prompt = data, objective, block, prompt
         self.thresholds, self.drawn = thresholds, drawn
 
     def evaluate(self, model: Inference) -> Evaluation:
@@ -80,7 +85,9 @@ class Grounding(Evaluator):
         texts = list(dict.fromkeys(one.text for one in asked))
         numbers = {text: number for number, text in enumerate(texts)}
         pairs = torch.tensor([(one.image, numbers[one.text]) for one in asked])
-        maps_NSS = model.attention(self.objective, self.data, texts, pairs, Look(self.block, MATCH))
+        read = [self.prompt.replace("{}", text) for text in texts]
+        look = Look(None if self.block == "all" else self.block, MATCH)
+        maps_NSS = model.attention(self.objective, self.data, read, pairs, look)
         read_N = ~maps_NSS.flatten(1).isnan().any(dim=1)
         maps_NHW = boxes.enlarged(maps_NSS[read_N], model.size)
         asked = [one for one, read in zip(asked, read_N.tolist(), strict=True) if read]
@@ -93,6 +100,7 @@ class Grounding(Evaluator):
             details={
                 "objective": self.objective,
                 "block": self.block,
+                "prompt": self.prompt,
                 "outside": outside,
                 "skipped": int((~read_N).sum()),
             },

@@ -6,8 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from vlc_core.errors import RecipeError
+from vlc_core.model.judging import Look
+from vlc_plugin_data.shapes.phrases import ShapesPhrases
 from vlc_plugin_eval import boxes
-from vlc_plugin_eval.grounding import Asked, measured
+from vlc_plugin_eval.grounding import Asked, Grounding, measured
 from vlc_plugin_eval.heat_maps import Shown, overlay, page
 from vlc_plugin_eval.pair_classes import chosen_scores, columns, consistency
 from vlc_plugin_eval.ranking import best_ranks
@@ -94,6 +97,31 @@ def test_grounding_of_maps_made_by_hand():
     assert boxes.peak(hot) == pytest.approx((0.25, 0.25))
     assert boxes.weight(hot, corner) == pytest.approx(5 / 3)
     assert boxes.weight(hot, whole) == pytest.approx(0.5)
+
+
+class Watching:
+    """Keeps what it was asked, and sees everything in the upper left."""
+
+    size = 32
+
+    def attention(self, objective, images, texts, pairs, look):
+        self.texts, self.look = texts, look
+        maps = torch.zeros(len(pairs), 4, 4)
+        maps[:, 0, 0] = 1
+        return maps
+
+
+def test_grounding_asks_for_phrases_in_the_words_of_its_prompt():
+    model, data = Watching(), ShapesPhrases(length=2, size=32)
+    phrases = [phrase.text for image in range(2) for phrase in data.phrases(image)]
+    told = Grounding(data=data, prompt="a picture of {}", drawn=0).evaluate(model)
+    assert model.texts == [f"a picture of {text}" for text in dict.fromkeys(phrases)]
+    assert model.look == Look(None, 1)
+    assert told.details["prompt"] == "a picture of {}"
+    Grounding(data=data, block=-1, drawn=0).evaluate(model)
+    assert (model.texts, model.look.block) == (list(dict.fromkeys(phrases)), -1)
+    with pytest.raises(RecipeError, match=r"no single \{\}"):
+        Grounding(data=data, prompt="a picture")
 
 
 def test_a_page_escapes_what_it_shows_and_loads_nothing():
