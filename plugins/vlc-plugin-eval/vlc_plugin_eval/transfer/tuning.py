@@ -85,7 +85,7 @@ def rate(step: int, steps: int) -> float:
     rise = round(RISE * steps)
     if step < rise:
         return (step + 1) / (rise + 1)
-    return FACTOR ** sum(step >= round(share * steps) for share in DECAYS)
+    return FACTOR ** sum(step >= share * steps for share in DECAYS)
 
 
 def fine_tune(
