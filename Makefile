@@ -13,7 +13,7 @@ WHEEL_FLAGS ?=
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check wheels clean results-unicl results-tcl
+.PHONY: help install demo test check wheels clean results-unicl results-tcl results-align
 
 help:
 	@echo "make demo    train on real images, then measure the model on images it has not seen"
@@ -22,6 +22,7 @@ help:
 	@echo "make wheels  build every distribution into dist/"
 	@echo "make results-unicl  UniCL's comparisons in small, into docs/results.md: two hours of two cores, resumed where stopped"
 	@echo "make results-tcl    the same for TCL"
+	@echo "make results-align  the same for ALIGN"
 	@echo "make clean   remove what these commands have made"
 
 install: $(VENV)/installed
@@ -46,7 +47,7 @@ wheels: $(BIN)/python
 	done
 	@ls $(DIST)
 
-results-unicl results-tcl: results-%: $(VENV)/installed
+results-unicl results-tcl results-align: results-%: $(VENV)/installed
 	$(BIN)/python -m benchmarks.results $*
 
 clean:
