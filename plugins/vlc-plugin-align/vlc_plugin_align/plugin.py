@@ -39,3 +39,11 @@ def vlc_register(registry: Registrar) -> None:
         summary="EfficientNet-L2 and BERT-Large, 16,384 pairs a step, for many GPUs",
         source=SOURCE,
     )
+    for name, summary in (
+        ("multilingual", "Several languages and scripts by one tokenizer of bytes, for a CPU"),
+        ("multilingual-retrieval", "align/multilingual fine-tuned for retrieval on Multi30K"),
+        ("retrieval", "align/laptop fine-tuned for retrieval on Flickr30K"),
+        ("retrieval-flickr30k", "align/cluster fine-tuned for retrieval on Flickr30K, as published"),
+        ("retrieval-coco", "align/cluster fine-tuned for retrieval on COCO, as published"),
+    ):
+        registry.recipe(name, f"vlc_plugin_align:recipes/{name}.yaml", summary=summary, source=SOURCE)
