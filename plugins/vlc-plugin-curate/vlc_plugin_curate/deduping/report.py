@@ -64,7 +64,7 @@ class Found:
                     "images": int(stop - start),
                     "kept": _between(kept, start, stop),
                     "dropped": _between(dropped, start, stop),
-                    "unreadable": sum(start <= one.number < stop for one in self.prints.unreadable),
+                    "unreadable": sum(int(start) <= one.number < int(stop) for one in self.prints.unreadable),
                 }
             )
         return told

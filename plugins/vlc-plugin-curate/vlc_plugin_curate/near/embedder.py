@@ -6,12 +6,12 @@ Shapes: N images, D embedding width.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from vlc_core.errors import RecipeError
 from vlc_core.loading.decode import decode
@@ -80,23 +80,15 @@ class Embedder:
                 if part is None or not np.array_equal(part["digest"], rows["digest"]):
                     part = np.zeros(len(rows), dtype)
                     part["digest"] = rows["digest"]
-                    for row, embed in self._embedded(reader.pictures(sound + start)):
-                        part["embed"][row - start] = embed
-                        tracker(row, len(prints))
+                    for rows_of_batch, embed in self._embedded(reader.pictures(sound + start)):
+                        part["embed"][rows_of_batch - start] = embed
+                        tracker(int(rows_of_batch[-1]) + 1, len(prints))
                     if kept is not None:
                         kept.write(number, part)
                 yield Part(sound + start, part["embed"][sound])
 
-    def _embedded(self, pictures: Iterator[tuple[int, Picture]]) -> Iterator[tuple[int, Embeddings]]:
-        waiting: list[tuple[int, Image.Image]] = []
-        for row, image in pictures:
-            waiting.append((row, decode(image)))
-            if len(waiting) == _BATCH:
-                yield from self._batch(waiting)
-                waiting = []
-        if waiting:
-            yield from self._batch(waiting)
-
-    def _batch(self, waiting: list[tuple[int, Image.Image]]) -> Iterator[tuple[int, Embeddings]]:
-        embed = self._model.encode_image([picture for _, picture in waiting]).float().cpu().numpy()
-        yield from zip([row for row, _ in waiting], embed, strict=True)
+    def _embedded(self, pictures: Iterator[tuple[int, Picture]]) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
+        """The rows and embeddings of a batch at a time."""
+        while batch := list(islice(pictures, _BATCH)):
+            embed = self._model.encode_image([decode(image) for _, image in batch])
+            yield np.array([row for row, _ in batch], np.int64), embed.float().cpu().numpy()

@@ -13,7 +13,7 @@ from vlc_plugin_curate.overlapping.statistics import Comparison, Subset
 from vlc_plugin_curate.overlapping.study import Overlap
 
 OVERLAP_HEADS = ("evaluated on", "images", "overlap", "share", "pairs", "unreadable")
-RUN_HEADS = ("evaluated on", "samples", "all", "overlap", "clean", "all − clean", "interval", "p")
+RUN_HEADS = ("evaluated on", "samples", "all", "overlap", "clean", "all − clean")
 _NONE = "–"
 
 
@@ -59,14 +59,17 @@ class Study:
         ]
 
     def runs(self) -> dict[str, list[tuple[str, ...]]]:
-        """By run, a line for each evaluation set, under :data:`RUN_HEADS`."""
+        """By run, a line for each evaluation set, under :data:`RUN_HEADS`, the interval and p."""
         names = dict.fromkeys(run for one in self.overlaps for run in one.comparisons)
         return {run: [_run_row(one.name, one.comparisons[run]) for one in self.overlaps] for run in names}
 
     def grids(self) -> list[Grid]:
         """All tables."""
-        several = [Grid(f"{run}: zero-shot accuracy", RUN_HEADS, rows) for run, rows in self.runs().items()]
-        return [Grid("Overlap", OVERLAP_HEADS, self.rows()), *several]
+        grids = [Grid("Overlap", OVERLAP_HEADS, self.rows())]
+        for run, rows in self.runs().items():
+            heads = (*RUN_HEADS, f"{100 * self.how['confidence']:g} % interval", "p")
+            grids.append(Grid(f"{run}: zero-shot accuracy, differences in points", heads, rows))
+        return grids
 
     def as_json(self) -> dict[str, Any]:
         """All of it, every pair among that."""
