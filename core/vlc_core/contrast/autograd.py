@@ -15,13 +15,13 @@ from torch.autograd.function import once_differentiable
 
 from vlc_core.contrast import fused
 from vlc_core.contrast.chunked import Chunks
+from vlc_core.contrast.classes import BLOCK, Classes, ToMeans
 from vlc_core.contrast.fused import Panels
 from vlc_core.contrast.sums import Sums
 from vlc_core.contrast.tiles import Groups, blocks
 from vlc_core.distributed import all_max, all_sum, first_row, gather_rows, rank
 
 LN_2 = math.log(2.0)
-_BLOCK = 2048
 
 
 class Wanted(NamedTuple):
@@ -51,13 +51,19 @@ def differentiable_sums(
     both: bool,
     exclude: Groups | None,
     counts: Sequence[int] | None = None,
-    own: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Natural log-sums of rows and of this rank's columns, and the own logits; empty where they were not asked for."""
+    first: int | None = None,
+    classes: Classes | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Natural log-sums of rows and of this rank's columns, own logits, and how far these lie above their class's.
+
+    Empty where they were not asked for: by ``both``, ``first`` and ``classes``, the last of which needs the one before.
+    """
     scale = scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=anchors.device)
     needed = (torch.is_grad_enabled() and t.requires_grad for t in (anchors, keys, scale))
-    rows, columns, positives = _LogSumExp.apply(anchors, keys, scale, Wanted(both, *needed), exclude, counts, own)
-    return rows, columns, positives
+    rows, columns, positives, apart = _LogSumExp.apply(
+        anchors, keys, scale, Wanted(both, *needed), exclude, counts, first, classes
+    )
+    return rows, columns, positives, apart
 
 
 def path(anchors: Tensor, keys: Tensor, scale: Tensor | float, exclude: Groups | None) -> Chunks | Panels:
@@ -83,24 +89,35 @@ class _LogSumExp(torch.autograd.Function):
         wanted: Wanted,
         exclude: Groups | None,
         counts: Sequence[int] | None,
-        own: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        first: int | None,
+        classes: Classes | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         with without_autocast(anchors):
             found = path(anchors, keys, scale, exclude).sums(both=wanted.both, means=wanted.means, keep=wanted.walk)
         columns_K = found.rows.new_empty(0) if found.columns is None else found.columns
         if counts is not None:
             columns_K = found.columns = _summed_over_ranks(columns_K)
-        own_A = found.rows.new_empty(0) if own is None else _own_similarities(anchors, keys, own, found.rows) * scale
+        own_A = apart_A = found.rows.new_empty(0)
+        class_means = None
+        if first is not None:
+            own_A = _own_similarities(anchors, keys, first, found.rows) * scale
+        if first is not None and classes is not None:
+            class_means = classes.means(keys.to(found.rows.dtype))
+            apart_A = ToMeans(anchors, keys, first, classes, class_means).distances() * scale
         groups = (None, None) if exclude is None else exclude
         sums = (found.rows, found.columns, found.means, *(found.kept or ()))
-        ctx.save_for_backward(anchors, keys, scale, *groups, own, *sums)
-        ctx.wanted, ctx.counts, ctx.shift = wanted, counts, found.shift
-        return found.rows * LN_2, _of_this_rank(columns_K, counts) * LN_2, own_A.to(found.rows.dtype)
+        ctx.save_for_backward(anchors, keys, scale, *groups, class_means, *sums)
+        ctx.wanted, ctx.counts, ctx.shift, ctx.first, ctx.classes = wanted, counts, found.shift, first, classes
+        wide = found.rows.dtype
+        return found.rows * LN_2, _of_this_rank(columns_K, counts) * LN_2, own_A.to(wide), apart_A.to(wide)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, rows: Tensor, columns: Tensor, own_gradient: Tensor) -> tuple[Tensor | None, ...]:
-        anchors, keys, scale, anchor_group, key_group, own, row_sums, column_sums, means, *kept = ctx.saved_tensors
+    def backward(
+        ctx: Any, rows: Tensor, columns: Tensor, to_own: Tensor, to_apart: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        anchors, keys, scale, *others = ctx.saved_tensors
+        anchor_group, key_group, class_means, row_sums, column_sums, means, *kept = others
         wanted: Wanted = ctx.wanted
         exclude = None if anchor_group is None else (anchor_group, key_group)
         column_gradient = None
@@ -117,29 +134,36 @@ class _LogSumExp(torch.autograd.Function):
                     to_anchors=wanted.to_anchors or not wanted.to_keys,
                     to_keys=wanted.to_keys,
                 )
-            if own is not None:
-                _add_own(to_anchors, to_keys, anchors, keys, own, own_gradient)
-        return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None, None
+            if ctx.first is not None:
+                _add_own(to_anchors, to_keys, anchors, keys, ctx.first, to_own)
+            if class_means is not None:
+                distances = ToMeans(anchors, keys, ctx.first, ctx.classes, class_means)
+                if to_anchors is not None:
+                    distances.add_to_anchors(to_anchors, to_apart)
+                if to_keys is not None:
+                    distances.add_to_keys(to_keys, to_apart)
+        return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None, None, None
 
 
-def _own_similarities(anchors: Tensor, keys: Tensor, own: Tensor, like: Tensor) -> Tensor:
-    """anchorᵢ · its own key, (A,), a block at a time, as there is no room for a copy of all."""
+def _own_similarities(anchors: Tensor, keys: Tensor, first: int, like: Tensor) -> Tensor:
+    """anchorᵢ · its own key, (A,), a block at a time: whole tensors would cost more memory than time."""
     similarity_A = torch.empty_like(like)
-    for rows in blocks(anchors.shape[0], _BLOCK):
-        similarity_A[rows] = (anchors[rows].to(like.dtype) * keys[own[rows]].to(like.dtype)).sum(dim=1)
+    for rows in blocks(anchors.shape[0], BLOCK):
+        own_RD = keys[first + rows.start : first + rows.stop].to(like.dtype)
+        similarity_A[rows] = (anchors[rows].to(like.dtype) * own_RD).sum(dim=1)
     return similarity_A
 
 
 def _add_own(
-    to_anchors: Tensor | None, to_keys: Tensor | None, anchors: Tensor, keys: Tensor, own: Tensor, gradient: Tensor
+    to_anchors: Tensor | None, to_keys: Tensor | None, anchors: Tensor, keys: Tensor, first: int, gradient: Tensor
 ) -> None:
     """Adds the gradient that comes through the own logits."""
-    for rows in blocks(anchors.shape[0], _BLOCK):
-        gradient_R1 = gradient[rows, None]
+    for rows in blocks(anchors.shape[0], BLOCK):
+        gradient_R1, own = gradient[rows, None], slice(first + rows.start, first + rows.stop)
         if to_anchors is not None:
-            to_anchors[rows].addcmul_(gradient_R1, keys[own[rows]].to(gradient.dtype))
+            to_anchors[rows].addcmul_(gradient_R1, keys[own].to(gradient.dtype))
         if to_keys is not None:
-            to_keys.index_add_(0, own[rows], gradient_R1 * anchors[rows].to(gradient.dtype))
+            to_keys[own].addcmul_(gradient_R1, anchors[rows].to(gradient.dtype))
 
 
 def _scaled(

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vlc_core.contrast.autograd import LN_2, differentiable_sums, path, without_autocast
+from vlc_core.contrast.classes import Classes
 from vlc_core.contrast.tiles import Groups
 
 
@@ -57,7 +58,7 @@ def streaming_logsumexp(
         (A,), or (A,) and (K,), in the type of the sums. −∞, with zero gradient, where nothing was left to
         sum.
     """
-    rows, columns, _ = differentiable_sums(anchors, keys, scale, both=both, exclude=exclude)
+    rows, columns, *_ = differentiable_sums(anchors, keys, scale, both=both, exclude=exclude)
     return (rows, columns) if both else rows
 
 
@@ -68,15 +69,24 @@ class PairSums(NamedTuple):
         rows: For each of this rank's anchors, log Σ exp of its logits with all keys but its own.
         columns: For each of this rank's keys, the same over all anchors but its own.
         own: The logit of each of this rank's anchors with its own key.
+        apart: How far that lies above the anchor's mean logit with the keys of its class, the own one included; empty
+            where no two keys are of one class.
     """
 
     rows: Tensor
     columns: Tensor
     own: Tensor
+    apart: Tensor
 
 
 def pair_logsumexp(
-    anchors: Tensor, keys: Tensor, scale: Tensor | float, own: Tensor, *, counts: Sequence[int] | None = None
+    anchors: Tensor,
+    keys: Tensor,
+    scale: Tensor | float,
+    *,
+    first: int = 0,
+    counts: Sequence[int] | None = None,
+    labels: Tensor | None = None,
 ) -> PairSums:
     """As :func:`streaming_logsumexp` with ``both``, each anchor's own key kept apart, over the anchors of all ranks.
 
@@ -88,11 +98,19 @@ def pair_logsumexp(
         anchors: (A, D), this rank's.
         keys: (K, D), those of all ranks, in their order.
         scale: The inverse temperature, equal on all ranks.
-        own: (A,) int64, which key belongs to each anchor; no two have the same.
+        first: The own key of anchor i is number ``first`` + i.
         counts: How many of the keys each rank owns; None where nothing is exchanged.
+        labels: (K,) int64 classes of the keys, those with a negative one alone in theirs; None if all are.
     """
-    exclude = (own, torch.arange(keys.shape[0], device=own.device))
-    return PairSums(*differentiable_sums(anchors, keys, scale, both=True, exclude=exclude, counts=counts, own=own))
+    number_K = torch.arange(keys.shape[0], device=keys.device)
+    exclude = (number_K[first : first + anchors.shape[0]], number_K)
+    classes = None if labels is None else Classes.of(labels)
+    if classes is not None and classes.all_alone:
+        classes = None
+    sums = differentiable_sums(
+        anchors, keys, scale, both=True, exclude=exclude, counts=counts, first=first, classes=classes
+    )
+    return PairSums(*sums)
 
 
 class Attended(NamedTuple):

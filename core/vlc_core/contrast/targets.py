@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vlc_core.contrast.classes import distances_to_class_means
 from vlc_core.contrast.op import pair_logsumexp, streaming_logsumexp
 from vlc_core.distributed import all_sum, first_row, rank, row_counts, world
 from vlc_core.distributed import gather as gather_ranks
@@ -60,7 +59,9 @@ def pair_losses(
     else:
         chosen = None
         keys_GD = _gathered(right_BD, place)
-        rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
+        rows_B, columns_B, positive_B, _ = pair_logsumexp(
+            left_BD, keys_GD, scale, first=place.first, counts=place.counts
+        )
     losses = softplus_exact(rows_B - positive_B), softplus_exact(columns_B - positive_B)
     if smoothing == 0.0:
         return losses
@@ -88,10 +89,12 @@ def label_losses(
     """
     place = _Place.of(left_BD, gather)
     keys_GD = _gathered(right_BD, place)
-    rows_B, columns_B, positive_B = pair_logsumexp(left_BD, keys_GD, scale, place.own, counts=place.counts)
-    apart_B = distances_to_class_means(wide(left_BD), wide(keys_GD), place.own, _gathered(labels_B, place))
-    drift_B = scale * apart_B
-    return softplus_exact(rows_B - positive_B) + drift_B, softplus_exact(columns_B - positive_B) + drift_B
+    labels_G = _gathered(labels_B, place)
+    sums = pair_logsumexp(left_BD, keys_GD, scale, first=place.first, counts=place.counts, labels=labels_G)
+    losses = softplus_exact(sums.rows - sums.own), softplus_exact(sums.columns - sums.own)
+    if sums.apart.shape != sums.own.shape:  # no two rows have one label
+        return losses
+    return losses[0] + sums.apart, losses[1] + sums.apart
 
 
 def batch_mean(total: Tensor, count: int, *, gather: bool) -> Tensor:
