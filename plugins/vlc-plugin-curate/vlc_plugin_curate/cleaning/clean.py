@@ -15,7 +15,7 @@ from vlc_core import DataError
 from vlc_core.registry import Registry
 from vlc_core.terminal import waiting
 from vlc_plugin_curate.cleaning import report
-from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits
+from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits, as_pattern, quoted
 from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.near_rule import near_evaluation
 from vlc_plugin_curate.cleaning.options import Filter
@@ -172,7 +172,8 @@ class _Run:
             return cleaned.kept, cleaned.dropped
         joined = []
         for name, stage, by in (("list", cleaned.kept, ""), ("left-out", cleaned.dropped, ", part")):
-            query = f"SELECT * EXCLUDE (number) FROM read_parquet('{stage.path}/*.parquet') ORDER BY number, row{by}"
+            parts = quoted(f"{as_pattern(str(stage.path))}/*.parquet")
+            query = f"SELECT * EXCLUDE (number) FROM read_parquet({parts}) ORDER BY number, row{by}"
 
             def write(path: Path, query: str = query) -> None:
                 self.duck.copy(query, path, what="sorting")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,11 +62,12 @@ class DuckDb(Engine):
         self.sql = self._connection.con
 
     def table(self, path: Path) -> ir.Table:
-        return self._connection.read_parquet(f"{path}/*.parquet" if path.is_dir() else str(path))
+        pattern = as_pattern(str(path))
+        return self._connection.read_parquet(f"{pattern}/*.parquet" if path.is_dir() else pattern)
 
     def numbered(self, path: str) -> ir.Table:
         with told():
-            return self._connection.read_parquet(path, file_row_number=True)
+            return self._connection.read_parquet(as_pattern(path), file_row_number=True)
 
     def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
         with told():
@@ -79,7 +81,7 @@ class DuckDb(Engine):
         """
         self.sql.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
         with _watched(self.sql, what):
-            self.sql.execute(f"COPY ({query}) TO {_quoted(str(path))} (FORMAT parquet)")
+            self.sql.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
 
     def rows(self, expression: ir.Table) -> list[dict[str, Any]]:
         with told():
@@ -97,7 +99,13 @@ class DuckDb(Engine):
         self._connection.disconnect()
 
 
-def _quoted(text: str) -> str:
+def as_pattern(path: str) -> str:
+    """The pattern of one path: DuckDB reads patterns, in which some characters stand for others."""
+    return re.sub(r"([\[*?])", r"[\1]", path)
+
+
+def quoted(text: str) -> str:
+    """``text`` as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
 
 

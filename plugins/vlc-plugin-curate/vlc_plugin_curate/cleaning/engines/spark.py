@@ -22,6 +22,14 @@ from vlc_plugin_curate.cleaning.engines.engine import SECOND, Engine
 PATIENCE = 3.0
 """Seconds that a master may take to accept a connection; Spark itself would try for minutes."""
 
+_SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.sql.ansi.enabled": "true"}
+_ALONE = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+}
+"""Of a Spark in this process: another machine need not reach it, and there is little to share out."""
+
 _MASTER = re.compile(r"spark://(?P<hosts>[^/,:]+:\d+(?:,[^/,:]+:\d+)*)")
 _OTHERS = re.compile(r"local(\[(\d+|\*)(,\s*\d+)?\])?|yarn|k8s://.+")
 
@@ -81,13 +89,8 @@ class Spark(Engine):
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder.master(master).appName("vlc data clean")
-        for key, value in {"spark.ui.enabled": "false", "spark.sql.ansi.enabled": "true"}.items():
+        for key, value in (_SETTINGS | (_ALONE if master.startswith("local") else {})).items():
             builder = builder.config(key, value)
-        if master.startswith("local"):
-            builder = builder.config("spark.sql.shuffle.partitions", "4").config(
-                "spark.driver.bindAddress", "127.0.0.1"
-            )
-            builder = builder.config("spark.driver.host", "127.0.0.1")
         with waiting(f"starting Spark at {master} …"), _told(master):
             self._session = builder.getOrCreate()
             self._session.sparkContext.setLogLevel("ERROR")
@@ -96,11 +99,11 @@ class Spark(Engine):
 
     def table(self, path: Path) -> ir.Table:
         with _told(self._master):
-            return self._view(self._session.read.parquet(_uri(str(path))))
+            return self._view(self._session.read.parquet(_pattern(str(path))))
 
     def numbered(self, path: str) -> ir.Table:
         with _told(self._master):
-            read = self._session.read.parquet(_uri(path))
+            read = self._session.read.parquet(_pattern(path))
             return self._view(read.select("*", read["_metadata.row_index"].alias("file_row_number")))
 
     def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
@@ -129,7 +132,12 @@ class Spark(Engine):
 
 
 def _uri(path: str) -> str:
-    return path if "://" in path else Path(path).absolute().as_uri()
+    return path if "://" in path else f"file://{Path(path).absolute()}"
+
+
+def _pattern(path: str) -> str:
+    """The URI of one path: Spark reads patterns, in which some characters stand for others."""
+    return re.sub(r"([\[\]{}*?\\])", r"\\\1", _uri(path))
 
 
 @contextmanager

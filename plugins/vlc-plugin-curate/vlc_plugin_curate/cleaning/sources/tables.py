@@ -10,7 +10,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from vlc_plugin_curate.cleaning.engines.duck import DuckDb
+from vlc_plugin_curate.cleaning.engines.duck import DuckDb, as_pattern
 from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.sources.columns import Meant, meant
 from vlc_plugin_data.inspecting.naming import SourceSpec
@@ -55,7 +55,7 @@ def as_table(spec: SourceSpec, duck: DuckDb, *, sizes: bool) -> Table | None:
     path = str(options["path"])
     name = without_compression(path.lower())
     kind = options.get("format") or next((SUFFIXES[end] for end in SUFFIXES if name.endswith(end)), "")
-    if not is_local(path) or not path.lower().removeprefix(name) in _READABLE or not Path(path).is_file():
+    if not is_local(path) or path.lower().removeprefix(name) not in _READABLE or not Path(path).is_file():
         return None
     delimiter = options.get("delimiter") or ("\t" if kind == "tsv" else ",")
     try:
@@ -136,25 +136,25 @@ def _usable(types: dict[str, str], columns: Meant, kind: str) -> bool:
 
 def _types(duck: DuckDb, path: str, kind: str, delimiter: str) -> dict[str, str]:
     reading = {
-        "parquet": f"read_parquet({_text(path)})",
-        "jsonl": f"read_json({_text(path)}, format = 'newline_delimited')",
-    }.get(kind, f"read_csv({_text(path)}, {_csv(delimiter)})")
+        "parquet": f"read_parquet({_text(as_pattern(path))})",
+        "jsonl": f"read_json({_text(as_pattern(path))}, format = 'newline_delimited')",
+    }.get(kind, f"read_csv({_text(as_pattern(path))}, {_csv(delimiter)})")
     return {row[0]: row[1] for row in duck.sql.execute(f"DESCRIBE SELECT * FROM {reading}").fetchall()}
 
 
 def _reading(table: Table) -> str:
     columns = table.columns
     if table.format != "jsonl":
-        return f"read_csv({_text(table.path)}, {_csv(table.delimiter)})"
+        return f"read_csv({_text(as_pattern(table.path))}, {_csv(table.delimiter)})"
     kinds = {columns.image: "VARCHAR", **dict.fromkeys(columns.texts, "JSON")}
     kinds |= {name: "DOUBLE" for name in (columns.width, columns.height) if name is not None}
     listed = ", ".join(f"{_text(name)}: '{kind}'" for name, kind in kinds.items())
-    return f"read_json({_text(table.path)}, format = 'newline_delimited', columns = {{{listed}}})"
+    return f"read_json({_text(as_pattern(table.path))}, format = 'newline_delimited', columns = {{{listed}}})"
 
 
 def _links(duck: DuckDb, table: Table) -> bool:
     """Whether the first image of the table is a URL: then no size is to be had without fetching them all."""
-    reading = f"read_parquet({_text(table.path)})" if table.format == "parquet" else _reading(table)
+    reading = f"read_parquet({_text(as_pattern(table.path))})" if table.format == "parquet" else _reading(table)
     image = _name(table.columns.image)
     found = duck.sql.execute(f"SELECT {image} FROM {reading} WHERE {image} <> '' LIMIT 1").fetchall()
     return bool(found) and "://" in str(found[0][0])
