@@ -25,8 +25,9 @@ def transfer(
     ] = None,
     examples: Annotated[int, typer.Option("--examples", min=4, help="To learn a task from.")] = 1000,
     validation: Annotated[
-        int, typer.Option("--validation", min=1, help="How many of them settings are chosen on.")
-    ] = 200,
+        int | None,
+        typer.Option("--validation", min=1, help="How many of them settings are chosen on; a fifth without."),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="How often examples are drawn and all is done.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from it.")] = 0,
     score: Annotated[
@@ -89,7 +90,7 @@ def transfer(
     protocol = Protocol(
         methods=METHODS if only is None else (only,),
         examples=examples,
-        validation=validation,
+        validation=max(1, examples // 5) if validation is None else validation,
         draws=draws,
         seed=seed,
         holdout=holdout,

@@ -81,7 +81,7 @@ def task(
 
 @pytest.fixture(scope="session")
 def small() -> SimpleNamespace:
-    return SimpleNamespace(Coloured=Coloured, built=built, bench=bench, task=task)
+    return SimpleNamespace(Coloured=Coloured, built=built, bench=bench, task=task, section=SECTION)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from vlc_plugin_eval.transfer.scores import scores
 from vlc_plugin_eval.transfer.swept import Swept
 from vlc_plugin_eval.transfer.task import Task
 from vlc_plugin_eval.transfer.tuned import sweep_tuned
+from vlc_plugin_eval.transfer.tuning import fine_tune
 
 SMALL = {"examples": 120, "validation": 40, "batch_size": 8, "iterations": 100}
 
@@ -70,7 +71,7 @@ def test_frozen_is_scikit_learns_classifier_on_the_same_features(
 
     def x(samples: Sequence[Sample]) -> np.ndarray:
         held = Held(samples=samples, classes=None, vector_width=None)
-        return bench.inference.encode_images(held).summary.numpy()
+        return np.asarray(bench.inference.encode_images(held).summary)
 
     learnt, y = x(drawn.draw.examples.samples), drawn.draw.y
     validated = {}
@@ -142,7 +143,7 @@ def test_after_a_kill_only_what_is_not_done_is_done_and_comes_out_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = small.bench(model, **settings)
-    real, calls = tuned_module.fine_tune, []
+    real, calls = fine_tune, []
     left = [99]
 
     def counted(*args: Any, **named: Any) -> float:
