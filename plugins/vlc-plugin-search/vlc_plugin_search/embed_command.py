@@ -26,7 +26,7 @@ def embed(
     index: Annotated[
         Kind, typer.Option("--index", help="Made at the end: all vectors in a matrix, a graph of neighbours, or none.")
     ] = Kind.EXACT,
-    precision: Annotated[Precision, typer.Option("--dtype", help="Of the numbers that are kept.")] = Precision.FLOAT16,
+    precision: Annotated[Precision, typer.Option("--dtype", help="Of the numbers that are kept.")] = Precision.FLOAT32,
     connectivity: Annotated[
         int, typer.Option("--connectivity", min=2, max=1024, help="Of --index ann: links of each vector.")
     ] = 32,

@@ -57,7 +57,8 @@ class Making:
         self, folder: Path, description: Description, model: DualEncoder, reader: Reader, *, workers: int = 0
     ) -> None:
         self._store = Store(folder)
-        self._description, self._model, self._reader, self._workers = description, model, reader, workers
+        self.description, self.model, self.reader = description, model, reader
+        self._workers = workers
         self._batches = description.part_size // description.batch_size
         self._samples = len(reader)
 
@@ -76,51 +77,51 @@ class Making:
         """
         with self._store.alone():
             self._begin()
-            kept = {number: told for number in range(self._description.parts) if (told := self._kept(number))}
-            if len(kept) < self._description.parts:
+            kept = {number: told for number in range(self.description.parts) if (told := self._kept(number))}
+            if len(kept) < self.description.parts:
                 self._store.unfinish()
-            made = self._make([n for n in range(self._description.parts) if n not in kept], progress)
+            made = self._make([n for n in range(self.description.parts) if n not in kept], progress)
             skipped = [one for _, told in sorted((kept | made).items()) for one in told.skipped]
-            rows = {side: self._count(side) for side in self._description.part.sides}
+            rows = {side: self._count(side) for side in self.description.part.sides}
             self._refuse_nothing(rows, skipped)
             if kind is not Kind.NONE:
-                build_index(self._store, self._description, rows, kind, graph, indexing)
+                build_index(self._store, self.description, rows, kind, graph, indexing)
             return Made(self._store.finish(self._samples, skipped, rows), len(kept), len(made), skipped)
 
     def _begin(self) -> None:
         there = Description.read(self._store.path)
         if there is None:
-            self._description.write(self._store.path)
+            self.description.write(self._store.path)
         else:
-            check_same(there, self._description, self._store.path)
+            check_same(there, self.description, self._store.path)
 
     def _span(self, number: int) -> tuple[int, int]:
-        first = number * self._description.part_size
-        return first, min(first + self._description.part_size, self._samples)
+        first = number * self.description.part_size
+        return first, min(first + self.description.part_size, self._samples)
 
     def _kept(self, number: int) -> About | None:
         """What part ``number`` says of itself where it is whole and of the samples as they are now."""
-        found = [about(self._store.part(side, number)) for side in self._description.part.sides]
+        found = [about(self._store.part(side, number)) for side in self.description.part.sides]
         told = found[0]
         whole = told is not None and all(one == told for one in found)
         fits = told is not None and (told.digest, told.first, told.stop) == (
-            self._description.digest,
+            self.description.digest,
             *self._span(number),
         )
         return told if whole and fits and self._unchanged(number, told) else None
 
     def _unchanged(self, number: int, told: About | None) -> bool:
         """Whether the first sample of a part still has its key and captions: files may have moved up since."""
-        side = self._description.part.sides[0]
+        side = self.description.part.sides[0]
         file = self._store.part(side, number)
         if told is None or count_rows(file) == 0:
             return told is not None
         (row,) = read_rows(file, [0], ("source", "sample", "key", "texts"))
         try:
             first = told.first
-            while self._reader.locate(first) != (row["source"], row["sample"]) and first < told.stop - 1:
+            while self.reader.locate(first) != (row["source"], row["sample"]) and first < told.stop - 1:
                 first += 1
-            now = self._reader.row(first)
+            now = self.reader.row(first)
         except (DataError, OSError):
             return False
         texts = list(now.texts) if side is Side.IMAGE else list(now.texts[:1])
@@ -149,38 +150,38 @@ class Making:
             batches: list[Encoded] = []
             for step, batch in self._encoded(wanted[0], wanted[-1]):
                 batches.append(batch)
-                done += min(self._description.batch_size, self._samples - step * self._description.batch_size)
+                done += min(self.description.batch_size, self._samples - step * self.description.batch_size)
                 progress(done, self._samples)
-                if (step + 1) % self._batches == 0 or (step + 1) * self._description.batch_size >= self._samples:
+                if (step + 1) % self._batches == 0 or (step + 1) * self.description.batch_size >= self._samples:
                     yield step // self._batches, batches
                     batches = []
 
     def _encoded(self, first: int, last: int) -> Iterator[tuple[int, Encoded]]:
         """Each step with its samples' embeddings, from part ``first`` to part ``last``."""
-        steps = -(-self._span(last)[1] // self._description.batch_size)
+        steps = -(-self._span(last)[1] // self.description.batch_size)
         start = first * self._batches
         loader: Loader[Reading] = Loader(
-            make=self._reader,
-            batch_size=self._description.batch_size,
+            make=self.reader,
+            batch_size=self.description.batch_size,
             steps=steps,
             start_step=start,
             workers=self._workers,
-            pin=self._model.device.type == "cuda",
+            pin=self.model.device.type == "cuda",
             setting="--workers",
         )
-        return enumerate(encoded(self._model, loader), start)
+        return enumerate(encoded(self.model, loader), start)
 
     def _told(self, number: int, batches: Sequence[Encoded]) -> About:
         skipped = tuple(one for batch in batches for one in batch.read.skipped)
-        return About(self._description.digest, *self._span(number), skipped)
+        return About(self.description.digest, *self._span(number), skipped)
 
     def _write(self, number: int, batches: Sequence[Encoded], told: About) -> None:
-        width, precision = self._description.width, self._description.precision
-        for side in self._description.part.sides:
+        width, precision = self.description.width, self.description.precision
+        for side in self.description.part.sides:
             write_part(self._store.part(side, number), side, batches, told, width=width, precision=precision)
 
     def _count(self, side: Side) -> int:
-        return sum(count_rows(self._store.part(side, number)) for number in range(self._description.parts))
+        return sum(count_rows(self._store.part(side, number)) for number in range(self.description.parts))
 
     def _refuse_nothing(self, rows: dict[Side, int], skipped: Sequence[Skipped]) -> None:
         if any(rows.values()):

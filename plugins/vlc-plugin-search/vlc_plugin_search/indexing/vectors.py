@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -40,6 +41,7 @@ class Vectors:
         self._matrix_file = store.index(side, Kind.EXACT)
         self._width, self._rows = description.width, rows
         self._stops: list[int] | None = None
+        self._matrix: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return self._rows
@@ -105,16 +107,25 @@ class Vectors:
         return self._stops
 
     def _mapped(self) -> NDArray[Any] | None:
-        """None where no matrix has been made."""
-        try:
-            # Copy on write: nothing is ever written, but torch takes only what could be.
-            matrix: NDArray[Any] = np.load(self._matrix_file, mmap_mode="c", allow_pickle=False)
-            if matrix.shape != (self._rows, self._width):
-                raise ValueError(f"it holds {matrix.shape} numbers, and the parts {(self._rows, self._width)}")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError) as error:
-            raise StorageError(
-                f"the index {self._matrix_file} is broken ({error}): remove it and run the same vlc embed again"
-            ) from error
-        return matrix
+        """The matrix, mapped once for all searches; None where none has been made."""
+        if self._matrix is None and self._matrix_file.is_file():
+            self._matrix = map_matrix(self._matrix_file, (self._rows, self._width))
+        return self._matrix
+
+
+def map_matrix(file: Path, shape: tuple[int, int]) -> NDArray[Any]:
+    """The matrix in ``file``.
+
+    Raises:
+        StorageError: It is broken, or of another shape.
+    """
+    try:
+        # Copy on write: nothing is ever written, but torch takes only what could be.
+        matrix: NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
+        if matrix.shape != shape:
+            raise ValueError(f"it holds {matrix.shape} numbers, and the parts {shape}")
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError(
+            f"the index {file} is broken ({error}): remove it and run the same vlc embed again"
+        ) from error
+    return matrix
