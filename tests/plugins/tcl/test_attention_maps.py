@@ -73,13 +73,12 @@ def text() -> Features:
 @pytest.mark.parametrize("block", [0, -1])
 def test_a_map_is_the_attention_where_more_of_it_speaks_for_the_class(
     towers: Towers, judge: ImageTextMatching, block: int
-):
+) -> None:
     leading = towers.image.encoder.leading_tokens
     image, words = features(leading + SIDE * SIDE, 3), text()
     found = attended(towers, judge, image, words, Look(block, 1))
     fusion: Any = towers.fusion
-    assert fusion.watched is None
-    assert fusion.maps is None
+    assert (fusion.watched, fusion.maps) == (None, None)
     fusion.watched = block % 2
     logits = judge.judge(towers.fuse(words, image))[:, 1]
     (slope,) = torch.autograd.grad(logits.sum(), fusion.maps)
@@ -91,7 +90,7 @@ def test_a_map_is_the_attention_where_more_of_it_speaks_for_the_class(
     assert found.amax(dim=(1, 2)).min() > 0
 
 
-def test_a_map_goes_with_its_patches(towers: Towers, judge: ImageTextMatching):
+def test_a_map_goes_with_its_patches(towers: Towers, judge: ImageTextMatching) -> None:
     leading = towers.image.encoder.leading_tokens
     image, words = features(leading + SIDE * SIDE, 3), text()
     order = torch.randperm(SIDE * SIDE, generator=torch.Generator().manual_seed(4))
@@ -102,7 +101,7 @@ def test_a_map_goes_with_its_patches(towers: Towers, judge: ImageTextMatching):
     torch.testing.assert_close(after, before[:, order])
 
 
-def test_looking_changes_nothing_that_is_judged(towers: Towers, judge: ImageTextMatching):
+def test_looking_changes_nothing_that_is_judged(towers: Towers, judge: ImageTextMatching) -> None:
     image, words = features(towers.image.encoder.leading_tokens + SIDE * SIDE, 3), text()
     with torch.no_grad():
         before = judge.judge(towers.fuse(words, image))
