@@ -68,6 +68,10 @@ $(VENV)/installed-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	@touch $@
 
+$(VENV)/installed-results: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[results]'
+	@touch $@
+
 $(VENV)/installed-check: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e '.[test,check]'
 	@touch $@

@@ -57,16 +57,34 @@ def build(folder: Path, *, width: int = 64, queries: int = 12) -> RTDetrForObjec
     stages = len(AutoConfig.from_pretrained(folder).stage_names)
     last = list(range(stages - min(LEVELS, stages - 1), stages))
     backbone = read(folder, out_indices=last)
+    strides = [2 ** (number + 1) for number in last]
+    found = detector(backbone.config, channels=list(backbone.channels), strides=strides, width=width, queries=queries)
+    load(found.model.backbone.model, backbone)
+    return found
+
+
+def detector(
+    backbone: Any, *, channels: list[int], strides: list[int], width: int, queries: int
+) -> RTDetrForObjectDetection:
+    """An RT-DETR that starts at random.
+
+    Args:
+        backbone: The settings of its backbone.
+        channels: Of each feature map that it looks at.
+        strides: Pixels from one position of each map to the next.
+        width: Channels of the detector's own layers.
+        queries: Things that it can find in a picture.
+    """
     config = RTDetrConfig(
-        backbone_config=backbone.config,
+        backbone_config=backbone,
         num_labels=len(SHAPES),
-        num_feature_levels=len(last),
-        encoder_in_channels=list(backbone.channels),
-        feat_strides=[2 ** (number + 1) for number in last],
-        encode_proj_layers=[len(last) - 1],
+        num_feature_levels=len(channels),
+        encoder_in_channels=channels,
+        feat_strides=strides,
+        encode_proj_layers=[len(channels) - 1],
         encoder_hidden_dim=width,
         d_model=width,
-        decoder_in_channels=[width] * len(last),
+        decoder_in_channels=[width] * len(channels),
         encoder_ffn_dim=2 * width,
         decoder_ffn_dim=2 * width,
         encoder_attention_heads=4,
@@ -75,9 +93,7 @@ def build(folder: Path, *, width: int = 64, queries: int = 12) -> RTDetrForObjec
         num_queries=queries,
         num_denoising=0,
     )
-    detector = RTDetrForObjectDetection(config)
-    load(detector.model.backbone.model, backbone)
-    return detector
+    return RTDetrForObjectDetection(config)
 
 
 def read(folder: Path, *, out_indices: list[int]) -> Any:
