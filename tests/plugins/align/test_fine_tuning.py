@@ -50,8 +50,9 @@ def karpathy(folder: Path, images: str, name: str, *, filepath: str | None = Non
         colour = list(COLOURS)[number % 4]
         file = f"{number}.jpg"
         picture(folder / images / file, colour)
-        row = {"filename": file, "split": "train" if number < 6 else "restval" if number < 8 else "test"}
-        row["sentences"] = [{"raw": f"a {colour} square, number {number}"}, {"raw": f"{colour} all over"}]
+        sentences = [{"raw": f"a {colour} square, number {number}"}, {"raw": f"{colour} all over"}]
+        split = "train" if number < 6 else "restval" if number < 8 else "test"
+        row: dict[str, object] = {"filename": file, "split": split, "sentences": sentences}
         rows.append(row | ({} if filepath is None else {"filepath": filepath}))
     if filepath is None:
         rows = [row | {"split": "train"} if row["split"] == "restval" else row for row in rows]
