@@ -27,12 +27,11 @@ import tokenizers
 import torch
 from PIL import Image
 
-from vlc_core import folders
+from vlc_core import Tokenizer, Vocabulary, folders
 from vlc_core.assemble import build_towers
 from vlc_core.model.folder import model_files
 from vlc_core.plugins import plugins
 from vlc_core.recipe.schema import Model
-from vlc_core.tokenizer import Tokenizer, Vocabulary
 from vlc_plugin_search.embedding.encoding import encode
 from vlc_plugin_search.embedding.making import Making
 from vlc_plugin_search.embedding.opening import open_making
@@ -105,8 +104,15 @@ def compare(folder: Path, given: argparse.Namespace) -> None:
     """Prints rates and ratios of turns in ``folder``."""
     run = write_run(folder / "run", size=given.size, width=given.width, depth=given.depth)
     table = str(write_images(folder, given.samples))
-    kept = {"part": Part.IMAGE, "precision": Precision.FLOAT32, "batch_size": given.batch_size, "part_size": 256}
-    made = open_making(table, run, folder / "none", **kept)  # type: ignore[arg-type]
+    made = open_making(
+        table,
+        run,
+        folder / "none",
+        part=Part.IMAGE,
+        precision=Precision.FLOAT32,
+        batch_size=given.batch_size,
+        part_size=256,
+    )
     reader, model = made.reader, made.model
     starts = range(0, given.samples, given.batch_size)
     batches = [reader(np.arange(start, start + given.batch_size, dtype=np.int64)) for start in starts]
