@@ -152,4 +152,4 @@ def _print(evaluation: Evaluation) -> None:
     terminal.say(terminal.table(sweep.columns, rows, title=title, right=sweep.columns[3:]))
     shown = [[f"{cell:.1%}" if isinstance(cell, float) else str(cell) for cell in row] for row in results.rows]
     right = [column for column in results.columns if column not in ("task", "score")]
-    terminal.say(terminal.table(results.columns, shown, title="test score, mean and deviation over draws", right=right))
+    terminal.say(terminal.table(results.columns, shown, title="test score, mean over draws", right=right))

@@ -33,18 +33,19 @@ def as_evaluation(measured: Sequence[Measured], protocol: Protocol) -> Evaluatio
 
 def _results(measured: Sequence[Measured], protocol: Protocol) -> Table:
     columns = ["task", "classes", "examples", "test", "score"]
-    columns += [column for method in protocol.methods for column in (method, f"± {method}")]
+    several = protocol.draws > 1  # one draw has no deviation
+    columns += [column for method in protocol.methods for column in (method, f"± {method}")[: 1 + several]]
     rows: list[tuple[Cell, ...]] = []
     for one in measured:
         row: list[Cell] = [one.task.name, len(one.task.classes), one.examples, int(one.swept[0].test["samples"])]
         row.append(one.task.score)
         for method in protocol.methods:
-            row += [_mean(one, method, one.task.score), _deviation(one, method)]
+            row += [_mean(one, method, one.task.score), _deviation(one, method)][: 1 + several]
         rows.append(tuple(row))
     if len(measured) > 1:
         means: list[Cell] = ["mean", "", "", "", ""]
         for method in protocol.methods:
-            means += [fmean(_mean(one, method, one.task.score) for one in measured), ""]
+            means += [fmean(_mean(one, method, one.task.score) for one in measured)] + [""] * several
         rows.append(tuple(means))
     return Table(tuple(columns), tuple(rows), shown=True)
 

@@ -261,5 +261,6 @@ def test_results_are_means_over_draws_and_of_tasks_by_the_score_of_each(small: S
     assert table.columns == ("task", "how", "setting", "draw 0", "draw 1")
     assert table.rows[0] == ("digits", "frozen", "strength 10^-1", "0.250 *", "0.250 *")
     assert table.rows[2] == ("digits", "frozen", "strength 10^1", "", "0.500  ")
+    assert found.tables["results"].columns[-2:] == ("frozen", "± frozen")
     assert found.tables["results"].rows[-1][0] == "mean"
     json.dumps(found.details)
