@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FEW = 1 << 31
+FEW = 1 << 27
 """Pairs (N × M) up to which all are looked at; beyond, that is what takes longer."""
 
 MOST = 16
@@ -44,10 +44,10 @@ class Near(NamedTuple):
 
 def pairs_within(left: Hashes, right: Hashes, radius: int) -> Near:
     """Every pair of ``left`` (N,) and ``right`` (M,) that differs in at most ``radius`` bits."""
-    if len(left) < len(right):  # the longer side asks, the shorter one is looked up in
-        found = pairs_within(right, left, radius) if len(right) else _none()
+    if len(left) > len(right):  # the shorter side asks: every one that asks looks up hundreds of parts
+        found = pairs_within(right, left, radius)
         return in_order(Near(found.right, found.left, found.distance))
-    if len(right) == 0:
+    if len(left) == 0:
         return _none()
     by_parts = len(left) * len(right) > FEW and radius < MOST
     return in_order(joined(_by_parts(left, right, radius) if by_parts else _all(left, right, radius)))
