@@ -119,6 +119,7 @@ def plan_of(
     from vlc_core.model.start import check_origins, load_start
     from vlc_core.plan.planning import make_plan
     from vlc_core.plan.remarks import remarks
+    from vlc_core.plan.unknown_classes import unknown_classes
 
     recipe, where = loaded.recipe, loaded.place
     deepspeed_config(recipe, 1)
@@ -150,7 +151,7 @@ def plan_of(
         exposures=exposures(data.sampler, samples),
         evaluators=tuple(evaluators),
         takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
-        warnings=tuple(remarks(recipe, model, epoch, where)),
+        warnings=(*remarks(recipe, model, epoch, where), *unknown_classes(evaluators, data.classes, where)),
     )
 
 

@@ -11,6 +11,7 @@ from vlc_core.batch import Batch
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.sampler import Sampler, Source
 from vlc_core.interfaces.transform import Transform
+from vlc_core.loading.class_names import require_names
 from vlc_core.loading.loader import Loader
 from vlc_core.loading.make import BatchMaker
 from vlc_core.loading.sources import CLASS_NAME, TrainingSource, share_label_space, walk_texts
@@ -44,7 +45,7 @@ def build_data(recipe: Recipe, registry: Registry, where: Where = str) -> Data:
     Here and below, ``where`` gives a key of the recipe as messages call it, with its file and line.
 
     Raises:
-        DataError: A source is missing or empty.
+        DataError: A source is missing or empty, or has prompts and no class names to put into them.
     """
     opened = [
         TrainingSource(
@@ -57,6 +58,9 @@ def build_data(recipe: Recipe, registry: Registry, where: Where = str) -> Data:
     for source in opened:
         if len(source.dataset) == 0:
             raise DataError(f"the source {source.name!r} of data.train holds no sample: check its options")
+    for spec, source in zip(recipe.data.train, opened, strict=True):
+        if spec.prompts is not None:
+            require_names(source.dataset, source=f"the source {source.name!r} of data.train")
     sources, classes = share_label_space(opened, merge=recipe.data.merge_classes)
     sampler = _sampler(recipe, registry, opened, where)
     transform: Transform = options.build(registry, "transform", recipe.data.transform, where=where("data.transform"))

@@ -35,6 +35,7 @@ class Dataset(ABC):
 
     Attributes:
         classes: The class names that ``Sample.label`` points into; None where samples carry no labels.
+        numbered: Whether ``classes`` are the labels' own numbers, for want of names: nothing that a prompt could say.
         shards: How many samples each file of many holds, in the order of indices, where neighbours are best read
             together; None where any sample is as quickly read as any other.
         vector_width: F, where samples carry precomputed vectors in place of images.
@@ -42,6 +43,7 @@ class Dataset(ABC):
     """
 
     classes: list[str] | None = None
+    numbered: bool = False
     shards: Sequence[int] | None = None
     vector_width: int | None = None
     languages: Sequence[str] | None = None

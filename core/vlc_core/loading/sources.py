@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from vlc_core.batch import UNLABELLED, Sample
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
+from vlc_core.loading.class_names import REMEDY, spelt
 
 CLASS_NAME = ("{}",)
 
@@ -43,8 +45,10 @@ class TrainingSource:
             return captions
         if sample.texts:
             raise DataError("its caption is empty")
-        if sample.label == UNLABELLED or not self.dataset.classes:
+        if sample.label == UNLABELLED:
             raise DataError("it has neither a caption nor a label")
+        if not self.dataset.classes:
+            raise DataError(f"it has the label {sample.label} without a class name, and no caption")
         return (self.dataset.classes[self.local_label(sample)],)
 
     def local_label(self, sample: Sample) -> int:
@@ -102,23 +106,40 @@ def share_label_space(
             the blanks. Names that one source gives to two classes merge with nothing, because it would be a guess
             with which of the two. Without it equal names stay apart: whether "crane" is a bird in both sources is
             not for the loader to guess either.
+
+    Raises:
+        DataError: Classes would merge by their numbers, for want of names.
     """
     ambiguous = {name for source in sources for name, count in Counter(_spelt(source)).items() if count > 1}
+    if merge:
+        _refuse_numbers(sources)
     labels: dict[str, int] = {}
     names: list[str] = []
     placed: list[TrainingSource] = []
     for source in sources:
         label_map: list[int] = []
-        for name, spelt in zip(source.dataset.classes or (), _spelt(source), strict=True):
-            merged = labels.get(spelt) if merge and spelt not in ambiguous else None
+        for name, compared in zip(source.dataset.classes or (), _spelt(source), strict=True):
+            merged = labels.get(compared) if merge and compared not in ambiguous else None
             label_map.append(len(names) if merged is None else merged)
             if merged is None:
-                labels[spelt] = len(names)
+                labels[compared] = len(names)
                 names.append(name)
         placed.append(replace(source, label_map=tuple(label_map)))
     return tuple(placed), tuple(names)
 
 
+def _refuse_numbers(sources: Sequence[TrainingSource]) -> None:
+    """Equal numbers in two sources would become one class, whatever stands behind them."""
+    numbered = [source for source in sources if source.dataset.numbered]
+    for source, other in product(numbered, sources):
+        both = set(_spelt(source)) & set(_spelt(other))
+        if source is not other and both:
+            raise DataError(
+                f"data.merge_classes: the classes of {source.name!r} have numbers for names, and label {min(both)} of "
+                f"{other.name!r} may be another class: {REMEDY}, or leave merge_classes out"
+            )
+
+
 def _spelt(source: TrainingSource) -> list[str]:
     """The names of its classes as they are compared."""
-    return [" ".join(name.split()).casefold() for name in source.dataset.classes or ()]
+    return [spelt(name) for name in source.dataset.classes or ()]

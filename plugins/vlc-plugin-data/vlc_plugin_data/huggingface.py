@@ -14,7 +14,7 @@ from vlc_core import DataError, Dataset, PathLike, Sample
 from vlc_core.batch import UNLABELLED
 from vlc_core.nearest import did_you_mean
 from vlc_plugin_data.hub import library, load_hub, load_local
-from vlc_plugin_data.labels import read_labels
+from vlc_plugin_data.labels import agreed, read_labels
 
 
 @final
@@ -71,7 +71,7 @@ class HuggingFace(Dataset):
         self._captions = rows.select_columns(list(self._texts)) if self._texts else None
         self._labels: NDArray[np.int32] | None = None
         if label is not None:
-            self._labels, self.classes = _labels(rows, label, classes, place)
+            self._labels, self.classes, self.numbered = _labels(rows, label, classes, place)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -135,7 +135,7 @@ def _encoded(found: Any) -> bytes:
 def _labels(rows: Any, label: str, classes: list[str] | None, place: str) -> Any:
     named = getattr(rows.features[label], "names", None)
     column = pa.chunked_array([pa.array([None if v is None else str(v) for v in rows[label]], pa.string())])
-    return read_labels(column.dictionary_encode(), classes or named, place)
+    return read_labels(column.dictionary_encode(), agreed(classes, named, place), place)
 
 
 @contextmanager

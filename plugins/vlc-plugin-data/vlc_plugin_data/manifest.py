@@ -83,7 +83,7 @@ class Manifest(Dataset):
         self.vector_width = None if rows.vector is None else width(rows.vector, path)
         self._labels = None
         if rows.label is not None:
-            self._labels, self.classes = read_labels(rows.label, classes, path)
+            self._labels, self.classes, self.numbered = read_labels(rows.label, classes, path)
 
     def __len__(self) -> int:
         return len(self._groups.starts) - 1

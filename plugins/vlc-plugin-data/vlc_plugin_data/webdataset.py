@@ -85,7 +85,7 @@ class WebDataset(Dataset):
         self._labels: NDArray[np.int32] | None = None
         named = _labels(self._samples.column("label"), classes, opened.urls[0])
         if named is not None:
-            self._labels, self.classes = named
+            self._labels, self.classes, self.numbered = named
 
     def __len__(self) -> int:
         return int(self._starts[-1])

@@ -16,6 +16,8 @@ from vlc_core.batch import UNLABELLED
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
+from vlc_core.loading.class_names import require_names
+from vlc_core.loading.sources import CLASS_NAME
 from vlc_core.options import Component
 from vlc_plugin_eval.classification import Scores, confusions, recall_per_class, score
 from vlc_plugin_eval.feature_cache import image_features
@@ -120,6 +122,8 @@ class ZeroShot(Evaluator):
                 f"zero-shot needs class names, the dataset {type(self.data).__name__} has none: give "
                 "class folders or a manifest with a label column, or measure with `retrieval`"
             )
+        if self.templates != CLASS_NAME:
+            require_names(self.data, source=f"zero-shot: the dataset {type(self.data).__name__}")
         if len(self.data.classes) == 1:
             raise DataError(
                 f"zero-shot needs at least two classes, and the data has {self.data.classes[0]!r} alone: "

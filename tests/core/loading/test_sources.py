@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vlc_core import DataError, Dataset, Sample
+from vlc_core.loading.class_names import require_names
 from vlc_core.loading.sources import TrainingSource, share_label_space
 
 Kit = Any  # of conftest.py
@@ -20,8 +21,9 @@ Kit = Any  # of conftest.py
 class Labelled(Dataset):
     """A sample of each class, or pairs without classes."""
 
-    def __init__(self, *classes: str) -> None:
+    def __init__(self, *classes: str, numbered: bool = False) -> None:
         self.classes = list(classes) or None
+        self.numbered = numbered
 
     def __len__(self) -> int:
         return len(self.classes or "x")
@@ -57,6 +59,25 @@ def test_a_name_of_two_classes_of_one_source_merges_with_nothing() -> None:
     assert maps == [(0, 1, 2), (3, 1)]
     assert names == ("crane", "bee", "Crane", "crane")
     assert spaces(Labelled("crane", "bee"), Labelled("crane", "bee", "Crane"), merge=True)[0] == [(0, 1), (2, 1, 3)]
+
+
+def test_numbers_are_no_names_to_merge_by() -> None:
+    named, numbered = Labelled("ant", "bee"), Labelled("0", "1", numbered=True)
+    assert spaces(named, numbered, merge=True)[0] == [(0, 1), (2, 3)]
+    assert spaces(numbered, numbered, merge=False)[0] == [(0, 1), (2, 3)]
+    with pytest.raises(DataError, match="label 0 of '2' may be another class: name the classes by `classes`"):
+        spaces(named, numbered, Labelled("0", "1", "2"), merge=True)
+    assert spaces(Labelled("0", "1"), Labelled("1", "0"), merge=True)[0] == [(0, 1), (1, 0)], "names that are digits"
+
+
+def test_prompts_need_class_names() -> None:
+    require_names(Labelled("ant", "bee"), source="it")
+    require_names(Labelled(), source="it")
+    with pytest.raises(DataError, match=r"^it has labels without class names, and prompts need them"):
+        require_names(Labelled("0", "1", numbered=True), source="it")
+    source = TrainingSource("it", Labelled())
+    with pytest.raises(DataError, match="it has the label 3 without a class name, and no caption"):
+        source.captions(Sample(Image.new("RGB", (4, 4)), label=3))
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdeABCDE"), max_size=6), min_size=1, max_size=4), st.booleans())

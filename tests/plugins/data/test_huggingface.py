@@ -88,7 +88,7 @@ def test_a_folder_of_parquet(tmp_path: Path) -> None:
         ({"image": "imag"}, r"no column 'imag', which the option `image` names.*did you mean 'image'"),
         ({"text": "captions"}, r"the option `text` names.*did you mean 'caption'"),
         ({"image": "caption"}, r"'caption' holds .*string.*not images"),
-        ({"label": "kind", "classes": ["one"]}, "points past the 1 names"),
+        ({"label": "kind", "classes": ["one"]}, "is .bee. in the data and .one. in `classes`"),
         ({"hub": "a/b"}, "either `hub`.*or `path`"),
     ],
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from vlc_core import DataError
+from vlc_plugin_data.labels import agreed
 from vlc_plugin_data.manifest import Manifest
 
 CAPTION: dict[str, Any] = {"text": "caption"}
@@ -250,3 +252,31 @@ def test_parquet_with_dictionaries_and_large_types(tmp_path: Path) -> None:
     data = Manifest(path=str(tmp_path / "t.parquet"), text="caption", label="name", root="/dev")
     assert [data.texts(i) for i in range(2)] == [("x",), ("y", "z")]
     assert data.classes == ["ant"]
+
+
+@pytest.mark.parametrize(("values", "options", "numbered"), [(["1", "0"], {}, True), (["b", "a"], {}, False)])
+def test_numbers_without_names_are_known_as_such(
+    values: list[str], options: dict[str, Any], numbered: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("image,label\n" + "".join(f"{n}.png,{v}\n" for n, v in enumerate(values)))
+    assert Manifest(path=str(tmp_path / "t.csv"), label="label", **options).numbered is numbered
+    assert not Manifest(path=str(tmp_path / "t.csv"), label="label", classes=sorted(values)).numbered
+
+
+def test_a_name_of_two_classes_labels_no_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,label\n0.png,crane\n1.png,bee\n")
+    with pytest.raises(
+        DataError, match="`classes` has 'crane' as the labels 0 and 2, and rows are labelled by that name"
+    ):
+        Manifest(path=str(tmp_path / "t.csv"), label="label", classes=["crane", "bee", "crane"])
+    (tmp_path / "t.csv").write_text("image,label\n0.png,0\n1.png,2\n")
+    by_number = Manifest(path=str(tmp_path / "t.csv"), label="label", classes=["crane", "bee", "crane"])
+    assert by_number.labels() is not None
+    assert np.array_equal(by_number.labels(), [0, 2])  # type: ignore[arg-type]
+
+
+def test_given_names_and_the_data_s_own_must_agree() -> None:
+    assert agreed(None, ["ant"], "it") == ["ant"]
+    assert agreed(["ant", "bee"], ["ant"], "it") == ["ant", "bee"]
+    with pytest.raises(DataError, match="it: the label 1 is 'bee' in the data and 'cat' in `classes`"):
+        agreed(["ant", "cat"], ["ant", "bee"], "it")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vlc_core.errors import Diverged
+from vlc_core.errors import DataError, Diverged
 from vlc_plugin_eval import classification, zero_shot
 from vlc_plugin_eval.zero_shot import ZeroShot
 
@@ -69,6 +69,13 @@ def test_blocks_of_samples_and_of_texts_change_nothing(world: SimpleNamespace, m
     world.model.calls.clear()
     assert ZeroShot(data=world.data, prompts=TEMPLATES).evaluate(world.model) == whole
     assert [len(call) for call in world.model.calls] == [3] * 7
+
+
+def test_numbers_are_no_names_for_a_prompt(world: SimpleNamespace) -> None:
+    world.data.classes, world.data.numbered = list("0123456"), True
+    with pytest.raises(DataError, match="zero-shot: the dataset Rows has labels without class names, and prompts need"):
+        ZeroShot(data=world.data, prompts=TEMPLATES).evaluate(world.model)
+    assert ZeroShot(data=world.data, prompts="{}").evaluate(world.model).metrics["classes"] == 7
 
 
 def test_details_count_what_was_left_out_and_tables_add_up(world: SimpleNamespace) -> None:
