@@ -3,13 +3,13 @@
     python benchmarks/clean.py
     python benchmarks/clean.py --pairs 1000000 --turns 3
 
-Pairs are made beforehand and not timed: URLs of about 60 characters, a fifth of them on several pairs and one on 0.2 % of
-all; texts of about eight words, drawn by a Zipf law of exponent 1.3 out of a million, 15 % of them out of 20,000 texts
-that many images share. ``--marks`` writes some texts with capitals and punctuation, which then have to be rewritten.
+Pairs are made beforehand and not timed: URLs of about 60 characters, a fifth of them on several pairs and one on 0.2 %
+of all; texts of about eight words, drawn by a Zipf law of exponent 1.3 out of a million, 15 % of them out of 20,000
+texts that many images share. ``--marks`` writes some texts with capitals and punctuation, which then have to be rewritten.
 
 Timed is the whole call in a fresh process, after its imports: every rule that needs no image, pairs of words included,
-list, dropped pairs and report. The vocabulary is a tenth of the number of pairs. Memory is VmHWM of that process, all its
-libraries included; processor time is user and system time of all its threads, which other work on the machine
+list, dropped pairs and report. The vocabulary is a tenth of the number of pairs. Memory is VmHWM of that process, all
+its libraries included; processor time is user and system time of all its threads, which other work on the machine
 disturbs least.
 """
 
@@ -81,8 +81,8 @@ def measure(pairs: int, given: argparse.Namespace, temporary: Path) -> tuple[flo
     print(
         f"{pairs:,} pairs, {given.threads} threads, --memory {given.memory}: {pairs / wall:,.0f} pairs/s "
         f"({rates[0]:,.0f} … {rates[-1]:,.0f}), {processor:.1f} s of processor time in {wall:.1f} s, which would be "
-        f"{given.threads * pairs / processor:,.0f} pairs/s with {given.threads} processors to itself; peak {peak:.2f} GB; "
-        f"{found[0]['kept']:,} kept"
+        f"{given.threads * pairs / processor:,.0f} pairs/s with {given.threads} processors to itself; "
+        f"peak {peak:.2f} GB; {found[0]['kept']:,} kept"
     )
     for name, number in found[0]["rules"].items():
         print(f"    {name}: {number:,}")

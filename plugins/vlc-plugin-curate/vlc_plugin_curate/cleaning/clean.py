@@ -112,7 +112,8 @@ class _Run:
         several = any(one.table is None or one.table.several for one in sources)
         cleaned = Cleaning(self.engine, self.stages, Pairs(judged, digest, several, near), self.job.chosen).run()
         listed, dropped = self._finished(cleaned)
-        told = self._report(cleaned, sources, read, digest_of([listed.digest, self.job.shard]))
+        finished = cleaned._replace(kept=listed, dropped=dropped)
+        told = self._report(finished, sources, read, digest_of([listed.digest, self.job.shard]))
         publish(listed.path, self.out / LIST)
         publish(dropped.path, self.out / DROPPED)
         if self.job.shard is not None:
@@ -155,8 +156,8 @@ class _Run:
                 "no pair of an image and a text is in the sources: "
                 + (f"the first that could not be read: {first}" if first else "check their options by vlc data inspect")
             )
-        for number, reasons in self._reasons(everything, _SHOWN).items():
-            next(row for row in rows if row["number"] == number)["reasons"] = tuple(reasons)
+        for number, told in self._reasons(everything, _SHOWN).items():
+            next(row for row in rows if row["number"] == number)["reasons"] = tuple(told)
         return rows
 
     def _reasons(self, everything: ir.Table, most: int) -> dict[int, list[str]]:
@@ -167,7 +168,7 @@ class _Run:
         return found
 
     def _finished(self, cleaned: Cleaned) -> tuple[Stage, Stage]:
-        """The list and what is dropped as single files, sorted."""
+        """The list and what is dropped as single files, sorted. DuckDB reads them for the report."""
         if self.engine.orderly:
             return cleaned.kept, cleaned.dropped
         joined = []
@@ -190,11 +191,11 @@ class _Run:
                 self.job.engine,
                 chosen.as_json() | {"evaluation_sets": [spec.name for spec in self.job.evaluation]},
                 tuple(_source(one, read) for one in sources),
-                report.found_in(self.engine, cleaned),
-                report.kept_in(self.engine, cleaned),
-                report.on_rules(self.engine, cleaned),
+                report.found_in(self.duck, cleaned),
+                report.kept_in(self.duck, cleaned),
+                report.on_rules(self.duck, cleaned),
                 cleaned.least,
-                report.per_image(self.engine, cleaned),
+                report.per_image(self.duck, cleaned),
                 unknown,
                 _notes(sources, unknown, tars=self.job.shard is not None),
             )

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vlc_plugin_curate.cleaning.options import VOCABULARY
 from vlc_plugin_data.commands import SOURCE_HELP, Json, Sets, SplitOption, Workers
-
-if TYPE_CHECKING:
-    from vlc_plugin_curate.cleaning.options import Filter
-
-_OFF = "off"
 
 Threshold = str
 

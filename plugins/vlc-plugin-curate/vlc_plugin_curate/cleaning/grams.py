@@ -2,9 +2,9 @@
 
 Counts are of all pairs: a text of ten images counts tenfold, and is cut into words once.
 
-Pairs of words are counted by two hashes of 64 bits, that of each word, which takes a third of the memory of the words. That
-loses nothing as long as no two words of the data share a hash, which is looked at; were there such, other hashes are
-taken.
+Pairs of words are counted by two hashes of 64 bits, one of each word, which takes a third of the memory of the words.
+That loses nothing as long as no two words of the data share a hash, which is looked at; were there such, other hashes
+are taken.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vlc_plugin_curate.cleaning.options import Filter
 
 def words_in(texts: ir.Table) -> ir.ArrayValue:
     """The words of each text, from the columns ``text`` and ``words``."""
-    return ibis.coalesce(texts.words, texts.text).split(" ")  # type: ignore[no-any-return]
+    return ibis.coalesce(texts.words, texts.text).split(" ")
 
 
 def count_words(texts: ir.Table) -> ir.Table:
@@ -36,7 +36,7 @@ def sharing(engine: Engine, words: ir.Table, salt: str) -> ir.Table:
 
 
 def count_pairs(engine: Engine, texts: ir.Table, salt: str) -> ir.Table:
-    """Columns ``a``, ``b`` (hashes) and ``n``, without pairs of words that occur once: those are counted by what is left."""
+    """Columns ``a``, ``b`` (hashes) and ``n``, without pairs of words that occur once: their number is what is left."""
     found = engine.neighbours(texts, words_in(texts), {"n": texts.n})
     pairs = found.select("n", a=_hashed(engine, found.word, salt), b=_hashed(engine, found[SECOND], salt))
     counted = pairs.group_by("a", "b").agg(n=_whole(pairs.n.sum()))
@@ -91,7 +91,7 @@ def texts_with_rare_words(texts: ir.Table, words: ir.Table, least: int, *, alone
 
 
 def texts_with_rare_pairs(engine: Engine, texts: ir.Table, pairs: ir.Table, least: int, salt: str) -> ir.Table:
-    """The texts, each once, with two neighbouring words that occur together fewer than ``least`` times, which is more than 1.
+    """The texts, each once, with two neighbouring words that occur together fewer than ``least`` times; ``least`` > 1.
 
     A word that is rare makes its pairs rare, so only texts of one word need be asked besides.
     """
@@ -107,4 +107,4 @@ def _hashed(engine: Engine, word: ir.StringValue, salt: str) -> ir.IntegerValue:
 
 def _whole(total: ir.NumericValue) -> ir.IntegerValue:
     """A sum in 64 bits: DuckDB adds up in 128, which Parquet does not have."""
-    return total.cast("decimal(18, 0)").cast("int64")  # type: ignore[no-any-return]
+    return total.cast("decimal(18, 0)").cast("int64")

@@ -45,8 +45,8 @@ class Pairs:
     """The pairs of all sources.
 
     Attributes:
-        table: ``number`` and ``source`` (of the source), ``row``, ``part`` (of the texts of the row), ``key``, ``text``,
-            ``width`` and ``height`` (null where unknown).
+        table: ``number`` and ``source`` (of the source), ``row``, ``part`` (of the texts of the row), ``key``,
+            ``text``, ``width`` and ``height`` (null where unknown).
         digest: Of what they are.
         several: Whether a row may have several texts.
         near: Rows of ``number`` and ``row`` that are near-duplicates of evaluation sets; None without those.
@@ -87,7 +87,7 @@ class Cleaning:
         found, least = self._texts_found(different)
         bad_texts = self._bad_texts(different, found)
         bad_images = self._bad_images(per_image)
-        depends = [self._pairs.digest, bad_texts and bad_texts.digest, bad_images and bad_images.digest]
+        depends: list[Any] = [self._pairs.digest, bad_texts and bad_texts.digest, bad_images and bad_images.digest]
         depends += [self._chosen.min_side, self._chosen.max_aspect]
         dropped = self._make("dropped", depends, self._dropped(bad_texts, bad_images), "writing what is dropped", True)
         kept = self._make("kept", depends, self._kept(bad_texts, bad_images), "writing what is kept", True)
@@ -172,7 +172,7 @@ class Cleaning:
             )
         if not found:
             return None
-        flagged = [one.mutate(**{name: ibis.literal(name == rule) for rule in found}) for name, one in found.items()]
+        flagged = [one.mutate(**{rule: ibis.literal(name == rule) for rule in found}) for name, one in found.items()]
         every = ibis.union(*flagged) if len(flagged) > 1 else flagged[0]
         bad = every.group_by("key").agg(**{name: every[name].any() for name in found})
         depends = [self._pairs.digest, most, near and near.digest]

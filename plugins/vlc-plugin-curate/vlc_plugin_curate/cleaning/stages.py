@@ -108,6 +108,8 @@ def publish(path: Path, final: Path) -> None:
     partial = final.with_name(f".{final.name}{_PARTIAL}")
     try:
         partial.unlink(missing_ok=True)
+        if final.exists() and final.samefile(path):
+            return  # a rename of one link onto another would do nothing, and leave both
         try:
             os.link(path, partial)
         except OSError:  # a file system without links

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vlc_plugin_curate.cleaning.clean import Job, clean
 from vlc_plugin_curate.cleaning.engines.duck import Limits
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.report import Report
+from vlc_plugin_curate.cleaning.rules import rules_of
 from vlc_plugin_data.inspecting.naming import find_sources
 
 Pair = tuple[str, str, int, int]
@@ -40,6 +42,10 @@ def run_clean(sources: Sequence[str | Path], out: Path, chosen: Filter = OFF, **
     specs = [spec for one in sources for spec in find_sources(str(one), registry)]
     more["evaluation"] = [spec for one in more.get("evaluation", ()) for spec in find_sources(str(one), registry)]
     return clean(specs, out, job(out, chosen, **more), registry)
+
+
+def names_of(chosen: Filter) -> set[str]:
+    return {rule.name for rule in rules_of(chosen)}
 
 
 def kept(out: Path) -> list[dict[str, Any]]:
@@ -90,7 +96,7 @@ def reasons(pairs: Sequence[Pair], chosen: Filter) -> list[set[str]]:
 
 def grams_of(text: str, chosen: Filter) -> list[tuple[str, ...]]:
     words = text.lower().split()
-    return [(word,) for word in words] + (list(zip(words, words[1:], strict=False)) if chosen.bigrams else [])
+    return [(word,) for word in words] + (list(pairwise(words)) if chosen.bigrams else [])
 
 
 def threshold(grams: Counter[tuple[str, ...]], chosen: Filter) -> int:

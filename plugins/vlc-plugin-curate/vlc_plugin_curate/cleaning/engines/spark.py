@@ -24,7 +24,7 @@ PATIENCE = 3.0
 
 _SETTINGS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.sql.ansi.enabled": "true"}
 _ALONE = {
-    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.shuffle.partitions": "1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
 }
@@ -115,7 +115,7 @@ class Spark(Engine):
             return [row.asDict() for row in self._session.sql(self._connection.compile(expression)).collect()]
 
     def hashed(self, value: ir.StringValue) -> ir.IntegerValue:
-        return _hash(value)  # type: ignore[no-any-return]
+        return _hash(value)
 
     def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
         both = table.select(**keep, both=words.zip(words[1:]).unnest())

@@ -102,7 +102,7 @@ def read(
     """
     table = source.table
     if table is not None and table.format != "parquet":
-        table = _as_parquet(source, table, duck, stages)
+        table = _as_parquet(source, table, duck, stages, registry)
     if table is not None:
         pairs = tables.in_place(engine, table).mutate(reason=ibis.literal(""))
     else:
@@ -116,17 +116,22 @@ def read(
     return pairs.select(*columns, number=number, source=name)
 
 
-def _as_parquet(source: Source, table: tables.Table, duck: DuckDb, stages: Stages) -> tables.Table | None:
-    """The text table as Parquet; None where DuckDB finds it malformed and the dataset does not."""
+def _as_parquet(source: Source, table: tables.Table, duck: DuckDb, stages: Stages, registry: Registry) -> tables.Table:
+    """The text table as Parquet.
+
+    Raises:
+        DataError: It is malformed.
+    """
 
     def write(path: Path) -> None:
         tables.to_parquet(duck, table, path)
 
     try:
         stage = stages.make("table", [source.digest, json.dumps(str(table))], write)
-    except duckdb.Error:
-        source.table = None
-        return None
+    except duckdb.Error as error:
+        source.open(registry)  # its own reader knows the line
+        first = str(error).strip().splitlines()[0]
+        raise DataError(f"{table.path} cannot be read by DuckDB ({first}): write it as Parquet") from error
     return tables.staged(table, stage.path)
 
 

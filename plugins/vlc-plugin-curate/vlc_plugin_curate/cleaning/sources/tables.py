@@ -124,7 +124,7 @@ def rooted(key: ir.StringValue, root: str) -> ir.StringValue:
     """Where an image is, whichever folder one looks from; URLs and absolute paths are that already."""
     named = key.fill_null("")
     there = named.contains("://") | named.startswith("/") | (named == "")
-    return ibis.cases((there, named), else_=ibis.literal(f"{root.rstrip('/')}/") + named)  # type: ignore[no-any-return]
+    return ibis.cases((there, named), else_=ibis.literal(f"{root.rstrip('/')}/") + named)
 
 
 def _usable(types: dict[str, str], columns: Meant, kind: str) -> bool:
@@ -138,7 +138,7 @@ def _types(duck: DuckDb, path: str, kind: str, delimiter: str) -> dict[str, str]
     reading = {
         "parquet": f"read_parquet({_text(as_pattern(path))})",
         "jsonl": f"read_json({_text(as_pattern(path))}, format = 'newline_delimited')",
-    }.get(kind, f"read_csv({_text(as_pattern(path))}, {_csv(delimiter)})")
+    }.get(kind, f"read_csv({_text(as_pattern(path))}, {_csv(delimiter)}, ignore_errors = true)")
     return {row[0]: row[1] for row in duck.sql.execute(f"DESCRIBE SELECT * FROM {reading}").fetchall()}
 
 

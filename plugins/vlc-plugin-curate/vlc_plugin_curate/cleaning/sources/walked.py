@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-"""A row for each text; one without a text for a sample without any, and for one that cannot be read, with the reason."""
+"""A row for each text; without a text for a sample without any, and for one that cannot be read, with the reason."""
 
 Locate = Callable[[int, str], str]
 """The number of a sample and what it is called, to where its image is."""
