@@ -152,7 +152,8 @@ def train(
     """Trains, and gives the loss of each step."""
     own = [p for name, p in detector.named_parameters() if "backbone" not in name]
     backbone = [p for name, p in detector.named_parameters() if "backbone" in name]
-    optimizer = torch.optim.AdamW([{"params": own}, {"params": backbone, "lr": lr / 10}], lr=lr)
+    groups: list[dict[str, Any]] = [{"params": own}, {"params": backbone, "lr": lr / 10}]
+    optimizer = torch.optim.AdamW(groups, lr=lr)
     detector.train()
     for _ in range(steps):
         pixels, targets = next(pictures)

@@ -28,13 +28,14 @@ ROOT = HERE.parent.parent
 
 def main() -> int:
     options = _options()
-    grid = read_grid(HERE / f"{options.method}.yaml").only(options.only)
+    whole = read_grid(HERE / f"{options.method}.yaml")
+    grid = whole.only(options.only)
     place = Place(work=options.work / options.method, data=options.data)
     if options.list:
         _list(grid, place)
         return 0
     failed = 0 if options.tables else run_all(grid, place, jobs=options.jobs, most=options.most)
-    write_tables(grid, place, options.page)
+    write_tables(grid, place, options.page, whole=whole)
     return 1 if failed else 0
 
 

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from examples.detection import SHAPES, batches, detector, train
+from examples.detection import batches, detector, train
 from torch import Tensor, nn
 from transformers import ResNetConfig, RTDetrForObjectDetection
 
 from vlc_core.inference import DualEncoder
-from vlc_plugin_data.shapes import draw_scene, paint
+from vlc_plugin_data.shapes import SHAPES, draw_scene, paint
 from vlc_plugin_encoders.resnet import ResNet
 
 SIDE = 64
@@ -68,7 +68,8 @@ class Backbone(nn.Module):
     def __init__(self, encoder: ResNet) -> None:
         super().__init__()
         self.encoder = encoder.eval().requires_grad_(False)
-        self.channels = [encoder.blocks[level].layers[-1].conv.out_channels for level in LEVELS]
+        blocks: list[Any] = list(encoder.blocks)
+        self.channels = [blocks[level].layers[-1].conv.out_channels for level in LEVELS]
 
     def forward(self, pixels: Tensor, mask: Tensor) -> Maps:
         """The maps of ``LEVELS``."""

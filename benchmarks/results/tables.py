@@ -12,20 +12,39 @@ from benchmarks.results.place import Place
 NOTHING = "–"
 
 
-def write_tables(grid: Grid, place: Place, page: Path) -> None:
+def write_tables(grid: Grid, place: Place, page: Path, *, whole: Grid | None = None) -> None:
     """Puts every table of ``grid`` between its marks on ``page``; a table without marks gets a section at the end.
 
-    What stands outside the marks is left alone.
+    Where the page has marks called ``method/missing``, the tables of ``whole`` that are not on it are named there. What
+    stands outside the marks is left alone.
     """
     text = page.read_text() if page.exists() else "# Results in miniature\n"
     for table in grid.tables:
-        start, end = f"<!-- {grid.method}/{table.name} -->", f"<!-- end of {grid.method}/{table.name} -->"
+        start, end = _marks(grid, table.name)
         if start not in text:
             text = f"{text.rstrip()}\n\n## {table.title}\n\n{table.about.strip()}\n\n{start}\n{end}\n"
-        lines = "\n".join(_lines(grid, table, place))
-        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _: f"{start}\n{lines}\n{end}", text, flags=re.S)  # noqa: B023
+        text = _between(text, start, end, _lines(grid, table, place))
+    whole = grid if whole is None else whole
+    text = _between(text, *_marks(whole, "missing"), [_missing(whole, text)])
     page.write_text(text)
     print(f"tables are in {page}")
+
+
+def _marks(grid: Grid, name: str) -> tuple[str, str]:
+    return f"<!-- {grid.method}/{name} -->", f"<!-- end of {grid.method}/{name} -->"
+
+
+def _between(text: str, start: str, end: str, lines: list[str]) -> str:
+    """``text`` with ``lines`` between the marks, where it has them."""
+    written = "\n".join((start, *lines, end))
+    return re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _: written, text, flags=re.S)
+
+
+def _missing(grid: Grid, text: str) -> str:
+    """Which tables have no section in ``text``."""
+    titles = [table.title for table in grid.tables if _marks(grid, table.name)[0] not in text]
+    name = f"`benchmarks/results/{grid.method}.yaml`"
+    return f"Declared in {name} and not run yet: {'; '.join(titles)}." if titles else f"All tables of {name} are here."
 
 
 def _lines(grid: Grid, table: Table, place: Place) -> list[str]:

@@ -182,10 +182,13 @@ def test_tables_are_written_between_their_marks(
         for number, cell in enumerate(row.cells):
             metrics = {name: {"top1": 0.4 + 0.1 * number} for name in ("names", "near")}
             place.keep(cell, {"metrics": metrics, "seconds": 60.0})
-    write(grid, place, page)
+    page.write_text("# Page\n\n<!-- method/missing -->\n<!-- end of method/missing -->\n")
+    write(grid.only(["first"]), place, page, whole=grid)
+    assert "`benchmarks/results/method.yaml` and not run yet: Again; Then.\n" in page.read_text()
     page.write_text(page.read_text().replace("Deeper or other.", "Said by hand."))
     write(grid, place, page)
     text = page.read_text()
+    assert "All tables of `benchmarks/results/method.yaml` are here." in text
     assert text.count("Said by hand.") == 1
     assert text.count("<!-- method/first -->") == 1
     assert "| deep | 45.0 ± 7.1 | 45.0 ± 7.1 |" in text
