@@ -25,6 +25,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from usearch.index import Index
 
+from vlc_core.loading.picture import Picture
+from vlc_core.loading.vectors import as_picture
 from vlc_plugin_curate.near import hamming
 from vlc_plugin_curate.near.fingerprints import Fingerprints, fingerprints
 from vlc_plugin_curate.near.looks import RADIUS, near_looks
@@ -69,17 +71,18 @@ def changes() -> dict[str, Change]:
 
 def coarse(left: Fingerprints, right: Fingerprints) -> hamming.Near:
     """The pairs by the 64 bits alone: the fine hashes are taken out."""
-    plain = []
-    for prints in (left, right):
-        rows = prints.rows.copy()
-        rows["fine"] = 0
-        plain.append(Fingerprints(rows))
-    return near_looks(*plain, RADIUS)
+    return near_looks(without_fine(left), without_fine(right), RADIUS)
+
+
+def without_fine(prints: Fingerprints) -> Fingerprints:
+    rows = prints.rows.copy()
+    rows["fine"] = 0
+    return Fingerprints(rows)
 
 
 def looks(folder: Path) -> None:
     photographs = Manifest(path=str(folder / "flickr8k" / "pairs.jsonl"))
-    pictures = [Image.open(BytesIO(photographs[i].image)).convert("RGB") for i in range(len(photographs))]
+    pictures = [Picture(as_picture(photographs[i].image)).pil() for i in range(len(photographs))]
     whole = fingerprints(photographs)
     print(f"{len(pictures)} photographs, radius {RADIUS}: share of the copies found by 64 bits, and confirmed")
     for name, change in changes().items():

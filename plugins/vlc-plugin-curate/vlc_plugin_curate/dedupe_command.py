@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def dedupe(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Data as for vlc data inspect: a path, a recipe, or {use: …}."),
+        typer.Argument(metavar="SOURCE", help="Data as for vlc data inspect: a path, a recipe, or {use: …}."),
     ],
     out: Annotated[
         Path | None,

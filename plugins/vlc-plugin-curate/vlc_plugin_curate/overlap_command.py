@@ -18,7 +18,7 @@ def overlap(
     evaluated: Annotated[
         list[str],
         typer.Argument(
-            metavar="EVAL...", help="What is evaluated on: paths, recipes (their evaluations), or {use: …}."
+            metavar="EVAL", help="What is evaluated on: paths, recipes (their evaluations), or {use: …}."
         ),
     ],
     runs: Annotated[

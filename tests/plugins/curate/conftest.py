@@ -30,7 +30,10 @@ def scene(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
 def encoded(picture: Image.Image, quality: int = 0) -> bytes:
     """A JPEG of a quality, or a PNG."""
     buffer = BytesIO()
-    picture.save(buffer, *(("JPEG",) if quality else ("PNG",)), **({"quality": quality} if quality else {}))
+    if quality:
+        picture.save(buffer, "JPEG", quality=quality)
+    else:
+        picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 

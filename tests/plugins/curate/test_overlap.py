@@ -108,7 +108,8 @@ def data(drawn: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for number, name in enumerate(("half", "quality 20", "white frame")):
         evaluated[f"eval/{'xy'[number % 2]}/{number}.png"] = drawn.encoded(drawn.changes[name](drawn.scene(number)))
     evaluated["eval/x/00 broken.png"] = b"broken"
-    return drawn.write(folder, train | evaluated)
+    drawn.write(folder, train | evaluated)
+    return folder
 
 
 @pytest.fixture(autouse=True)

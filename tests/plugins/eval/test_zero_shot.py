@@ -54,6 +54,15 @@ def reference(world: SimpleNamespace, known: SimpleNamespace) -> dict[str, float
     }
 
 
+def test_answers_are_those_that_are_counted(world: SimpleNamespace) -> None:
+    evaluator = ZeroShot(data=world.data, prompts=TEMPLATES)
+    answers = evaluator.answers(world.model)
+    assert answers.rows.tolist() == [row for row in range(60) if row not in (1, 2, 4, 9, 30)]
+    assert answers.labels.tolist() == world.labels[answers.rows].tolist()
+    right = float((answers.predicted == answers.labels).double().mean())
+    assert right == evaluator.evaluate(world.model).metrics["top1"]
+
+
 def test_metrics_are_those_of_a_loop(world: SimpleNamespace, known: SimpleNamespace) -> None:
     got = ZeroShot(data=world.data, prompts=TEMPLATES).evaluate(world.model)
     expected = reference(world, known)

@@ -14,6 +14,7 @@ from vlc_plugin_curate.near import fingerprints as module
 from vlc_plugin_curate.near import near_duplicates
 from vlc_plugin_curate.near.fingerprints import FLAT, ROW, UNREADABLE, fingerprints
 from vlc_plugin_curate.near.kept import KeptParts
+from vlc_plugin_curate.near.phash import Look, look_at
 from vlc_plugin_data.folder import Folder
 
 Images = list[tuple[str, bytes]]
@@ -28,8 +29,12 @@ def images(drawn: SimpleNamespace) -> Images:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The images that were decoded; parts are of three."""
     seen: list[bytes] = []
-    look = module.look_at
-    monkeypatch.setattr(module, "look_at", lambda image: (seen.append(image), look(image))[1])
+
+    def look(image: bytes) -> Look:
+        seen.append(image)
+        return look_at(image)
+
+    monkeypatch.setattr(module, "look_at", look)
     monkeypatch.setattr(module, "PART", 3)
     return seen
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +10,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from vlc_core import DataError
+from vlc_core.loading.picture import Picture
+from vlc_core.loading.vectors import as_picture
 from vlc_plugin_curate.near import near_duplicates
 from vlc_plugin_curate.near.fingerprints import FLAT, SOUND, Fingerprints, fingerprints
 from vlc_plugin_curate.near.looks import near_looks
@@ -59,9 +60,9 @@ def test_different_drawings_are_not_near(originals: Fingerprints) -> None:
 
 def test_copies_of_photographs_are_found_and_others_are_not(shared_data: Path, drawn: SimpleNamespace) -> None:
     photographs = Manifest(path=str(shared_data / "flickr8k" / "pairs.jsonl"))
-    some = [photographs[i].image for i in range(0, 300, 8)]
+    some = [as_picture(photographs[i].image) for i in range(0, 300, 8)]
     whole = fingerprints([("", image) for image in some])
-    pictures = [Image.open(BytesIO(image)).convert("RGB") for image in some]
+    pictures = [Picture(image).pil() for image in some]
     for name in ("square", "quality 20", "crop 3 %", "white frame", "small, crop, compressed"):
         near = near_looks(fingerprints([("", drawn.changes[name](picture)) for picture in pictures]), whole)
         assert np.array_equal(near.left, near.right), name
@@ -72,8 +73,8 @@ def test_no_photograph_is_taken_for_another(shared_data: Path) -> None:
     """Other photographs of the same kind: 45,000 pairs, none of which is a copy."""
     left = Manifest(path=str(shared_data / "flickr8k" / "pairs.jsonl"))
     right = WebDataset(path=str(shared_data / "flickr8k_wds" / "00000.tar"))
-    some = [("", left[i].image) for i in range(150)]
-    others = [("", right[i].image) for i in range(300)]
+    some = [("", as_picture(left[i].image)) for i in range(150)]
+    others = [("", as_picture(right[i].image)) for i in range(300)]
     assert len(near_duplicates(some, others)) == 0
 
 
