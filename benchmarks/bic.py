@@ -11,6 +11,7 @@ machine; a ratio is the median over the turns.
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -91,9 +92,10 @@ def report(
     """Prints the ratios for one pattern of labels."""
     seconds: dict[str, list[float]] = {each: [] for each in LOSSES}
     values: dict[str, float] = {}
+    draw = random.Random(0)
     for turn in range(turns + 1):
-        for each, loss in LOSSES.items():
-            taken, values[each] = step(loss, inputs, labels, clock)
+        for each in draw.sample(list(LOSSES), len(LOSSES)):  # memory that one has left is the next one's gain
+            taken, values[each] = step(LOSSES[each], inputs, labels, clock)
             if turn > 0:
                 seconds[each].append(taken)
     beside = {
