@@ -5,7 +5,7 @@
 
 Pairs are made beforehand and not timed: URLs of about 60 characters, a fifth of them on several pairs and one on 0.2 %
 of all; texts of about eight words, drawn by a Zipf law of exponent 1.3 out of a million, 15 % of them out of 20,000
-texts that many images share. ``--marks`` writes some texts with capitals and punctuation, which then have to be rewritten.
+texts that many images share. ``--marks`` writes some texts with capitals and punctuation, which costs a rewriting.
 
 Timed is the whole call in a fresh process, after its imports: every rule that needs no image, pairs of words included,
 list, dropped pairs and report. The vocabulary is a tenth of the number of pairs. Memory is VmHWM of that process, all

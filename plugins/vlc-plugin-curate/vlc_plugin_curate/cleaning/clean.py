@@ -171,16 +171,19 @@ class _Run:
         """The list and what is dropped as single files, sorted. DuckDB reads them for the report."""
         if self.engine.orderly:
             return cleaned.kept, cleaned.dropped
-        joined = []
-        for name, stage, by in (("list", cleaned.kept, ""), ("left-out", cleaned.dropped, ", part")):
-            parts = quoted(f"{as_pattern(str(stage.path))}/*.parquet")
-            query = f"SELECT * EXCLUDE (number) FROM read_parquet({parts}) ORDER BY number, row{by}"
-
-            def write(path: Path, query: str = query) -> None:
-                self.duck.copy(query, path, what="sorting")
-
-            joined.append(self.stages.make(name, [stage.digest], write))
+        texts = "SELECT key, source, row, list(text ORDER BY part) AS texts"
+        joined = [
+            self._joined("list", cleaned.kept, texts, "GROUP BY number, source, row, key ORDER BY number, row"),
+            self._joined("left-out", cleaned.dropped, "SELECT * EXCLUDE (number)", "ORDER BY number, row, part"),
+        ]
         return joined[0], joined[1]
+
+    def _joined(self, name: str, stage: Stage, select: str, order: str) -> Stage:
+        def write(path: Path) -> None:
+            parts = quoted(f"{as_pattern(str(stage.path))}/*.parquet")
+            self.duck.copy(f"{select} FROM read_parquet({parts}) {order}", path, what="sorting")
+
+        return self.stages.make(name, [stage.digest], write)
 
     def _report(self, cleaned: Cleaned, sources: Sequence[Source], read: list[dict[str, Any]], digest: str) -> Report:
         chosen = self.job.chosen

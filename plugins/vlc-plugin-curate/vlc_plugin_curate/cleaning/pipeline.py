@@ -215,6 +215,8 @@ class Cleaning:
         for stage, by in ((bad_texts, "text"), (bad_images, "key")):
             if stage is not None:
                 pairs = pairs.anti_join(self._read(stage), by)
+        if not self._engine.orderly:
+            return pairs.select("key", "source", "row", "part", "text", "number")  # DuckDB makes rows of them
         if self._pairs.several:
             rows = pairs.group_by("number", "source", "row", "key").agg(texts=pairs.text.collect(order_by=pairs.part))
             return self._in_order(rows.select("key", "source", "row", "texts", "number"), ["row"])
