@@ -47,7 +47,7 @@ def transfer(
     ] = [0.1, 0.01],  # noqa: B006
     steps: Annotated[
         list[int], typer.Option("--steps", min=1, help="A length of fine-tuning in the sweep. Repeatable.")
-    ] = [100, 400],  # noqa: B006
+    ] = [250, 1000],  # noqa: B006
     batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Of fine-tuning.")] = 64,
     optimizer: Annotated[
         Literal["sgd", "adamw"], typer.Option("--optimizer", help="Of fine-tuning; adamw wants lower rates.")

@@ -46,7 +46,7 @@ class Protocol:
     features: Features = "summary"
     iterations: int = 1000
     rates: tuple[float, ...] = (0.1, 0.01)
-    steps: tuple[int, ...] = (100, 400)
+    steps: tuple[int, ...] = (250, 1000)
     optimizer: Literal["sgd", "adamw"] = "sgd"
     batch_size: int = 64
     head: Literal["zero", "text"] = "zero"
