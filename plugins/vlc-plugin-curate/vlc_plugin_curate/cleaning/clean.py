@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class _Run:
         publish(listed.path, self.out / LIST)
         publish(dropped.path, self.out / DROPPED)
         if self.job.shard is not None:
-            rewrite(listed.path, sources, self.out / "tars", self.job.shard, self.registry, digest=listed.digest)
+            told = self._with_tars(told, listed, sources, self.job.shard)
         write_whole(self.out / PAGE, as_page(told).encode("utf-8", "replace"))
         write_whole(
             self.out / REPORT,
@@ -126,6 +126,14 @@ class _Run:
         if not self.job.keep_stages:
             self.stages.clear()
         return told
+
+    def _with_tars(self, told: Report, listed: Stage, sources: Sequence[Source], size: int) -> Report:
+        """Writes the tars; the report with what could not be read for them."""
+        done = rewrite(listed.path, sources, self.out / "tars", size, self.registry, digest=listed.digest)
+        if not done.missing:
+            return told
+        note = f"{len(done.missing):,} images could not be read for tars, the first: {done.missing[0]}"
+        return replace(told, notes=(*told.notes, note))
 
     def _near(self, sources: Sequence[Source], sets: Sequence[Source]) -> Stage | None:
         if not sets:

@@ -35,6 +35,8 @@ def _left_out(report: Report) -> list[str]:
             lines.append(f"{one.name}: {len(one.bad_shards):,} shards left out, the first because {one.bad_shards[0]}")
         if one.unreadable:
             lines.append(f"{one.name}: {one.unreadable:,} samples unreadable, the first: {one.reasons[0]}")
-        if one.without_image or one.without_text:
-            lines.append(f"{one.name}: {one.without_image:,} rows without image, {one.without_text:,} without text")
+        if one.without_image:
+            lines.append(f"{one.name}: rows without image: {one.without_image:,}")
+        if one.without_text:
+            lines.append(f"{one.name}: samples without text: {one.without_text:,}")
     return lines
