@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vlc_plugin_curate.near import options
+from vlc_plugin_curate import comparing_options as options
 
 if TYPE_CHECKING:
     from vlc_plugin_curate.deduping.groups import ByModel

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlc_plugin_curate.near import options
+from vlc_plugin_curate import comparing_options as options
 
 
 def overlap(
@@ -17,9 +17,7 @@ def overlap(
     ],
     evaluated: Annotated[
         list[str],
-        typer.Argument(
-            metavar="EVAL", help="What is evaluated on: paths, recipes (their evaluations), or {use: …}."
-        ),
+        typer.Argument(metavar="EVAL", help="What is evaluated on: paths, recipes (their evaluations), or {use: …}."),
     ],
     runs: Annotated[
         list[Path],
