@@ -16,7 +16,6 @@ from vlc_plugin_curate.cleaning.clean import Job, clean
 from vlc_plugin_curate.cleaning.engines.duck import Limits
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.report import Report
-from vlc_plugin_curate.cleaning.rules import rules_of
 from vlc_plugin_data.inspecting.naming import find_sources
 
 Pair = tuple[str, str, int, int]
@@ -42,10 +41,6 @@ def run_clean(sources: Sequence[str | Path], out: Path, chosen: Filter = OFF, **
     specs = [spec for one in sources for spec in find_sources(str(one), registry)]
     more["evaluation"] = [spec for one in more.get("evaluation", ()) for spec in find_sources(str(one), registry)]
     return clean(specs, out, job(out, chosen, **more), registry)
-
-
-def names_of(chosen: Filter) -> set[str]:
-    return {rule.name for rule in rules_of(chosen)}
 
 
 def kept(out: Path) -> list[dict[str, Any]]:

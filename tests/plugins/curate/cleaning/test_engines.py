@@ -65,7 +65,7 @@ def test_both_engines_keep_and_drop_the_same_rows(
     listed = tmp_path / "more.jsonl"
     rows = [{"url": f"http://z/{n}.jpg", "captions": [TEXTS[n], "a dog runs", "w1 w2"]} for n in range(6)]
     listed.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    chosen = Filter(min_side=120, max_aspect=1.8, max_texts=3, max_images=3, min_words=2, max_words=9, vocabulary=150)
+    chosen = Filter(min_side=120, max_aspect=1.8, max_texts=3, max_images=3, min_words=2, max_words=7, vocabulary=150)
     found = []
     for engine in ("duckdb", "local[1]"):
         out = tmp_path / engine
@@ -73,9 +73,9 @@ def test_both_engines_keep_and_drop_the_same_rows(
         found.append((small.kept(out), small.dropped(out), report.as_json()))
     (kept, dropped, report), others = found
     assert 0 < len(kept) < len(pairs)
-    assert {row["rule"] for row in dropped} == small.names_of(chosen)
     assert others[0] == kept
     assert others[1] == dropped
+    assert {row["rule"] for row in dropped} >= {"small", "elongated", "shared", "short", "rare"}
     assert {**others[2], "digest": "", "engine": ""} == {**report, "digest": "", "engine": ""}
 
 
