@@ -77,7 +77,6 @@ def detector(
     """
     config = RTDetrConfig(
         backbone_config=backbone,
-        num_labels=len(SHAPES),
         num_feature_levels=len(channels),
         encoder_in_channels=channels,
         feat_strides=strides,
@@ -93,6 +92,7 @@ def detector(
         num_queries=queries,
         num_denoising=0,
     )
+    config.num_labels = len(SHAPES)
     return RTDetrForObjectDetection(config)
 
 
