@@ -93,11 +93,11 @@ def measure(pairs: int, given: argparse.Namespace, temporary: Path) -> tuple[flo
 
 def child(table: Path, out: Path, threads: int, memory: str) -> None:
     """Filters ``table`` in this process and prints what that took."""
+    from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.cleaning.chosen import limits_of
     from vlc_plugin_curate.cleaning.clean import Job, clean
     from vlc_plugin_curate.cleaning.options import Filter
-    from vlc_plugin_data.inspecting.naming import find_sources
 
     registry = plugins().registry
     specs = find_sources(str(table), registry)

@@ -58,9 +58,7 @@ def test_every_problem_of_a_recipe_stands_on_its_own_line(failing, capsys):
 
 def test_anything_unforeseen_is_one_sentence_that_offers_the_traceback(failing, capsys):
     assert failing(ValueError("first\nsecond")) == 1
-    assert capsys.readouterr().err == (
-        "error: vlc failed: ValueError: first — `vlc --debug …` shows the traceback\n"
-    )
+    assert capsys.readouterr().err == ("error: vlc failed: ValueError: first — `vlc --debug …` shows the traceback\n")
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), errors.DataError(SENTENCE)])

@@ -54,8 +54,9 @@ def dedupe(
     from vlc_plugin_curate.deduping.groups import group
     from vlc_plugin_curate.deduping.kept_list import write_list
     from vlc_plugin_curate.deduping.report import SOURCE_HEADS, Found
-    from vlc_plugin_curate.near.page import check_file, write_page
+    from vlc_plugin_curate.near.page import as_page
     from vlc_plugin_curate.near.sources import cache_of, open_sources
+    from vlc_plugin_data.pages import check_file, write_page
 
     if exact and model is not None:
         raise RecipeError("--exact compares bytes alone and --model looks at pictures: give one of them")
@@ -73,7 +74,7 @@ def dedupe(
     found = Found(opened, prints, groups, how)
     inside = out is not None and write_list(opened, groups.kept_rows, out)
     if html is not None:
-        write_page(found.page(examples), html)
+        write_page(html, as_page(found.page(examples)))
     if json:
         terminal.say_json(found.as_json())
         return

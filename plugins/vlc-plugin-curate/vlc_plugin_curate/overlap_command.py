@@ -46,10 +46,11 @@ def overlap(
     from vlc_core import terminal
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.near.embedder import Embedder
-    from vlc_plugin_curate.near.page import check_file, write_page
+    from vlc_plugin_curate.near.page import as_page
     from vlc_plugin_curate.near.sources import cache_of, open_sources
     from vlc_plugin_curate.overlapping.report import Study
     from vlc_plugin_curate.overlapping.study import Thresholds, compare_accuracies, find_overlap
+    from vlc_plugin_data.pages import check_file, write_page
 
     check_file(html, "--html")
     registry, kept_at = plugins().registry, cache_of(cache)
@@ -65,7 +66,7 @@ def overlap(
     how |= {"prompts": prompts, "confidence": confidence} if runs else {}
     study = Study(left, left_prints, found, how)
     if html is not None:
-        write_page(study.page(examples), html)
+        write_page(html, as_page(study.page(examples)))
     if json:
         terminal.say_json(study.as_json())
         return

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vlc_plugin_data.inspecting.report import Report
-    from vlc_plugin_data.inspecting.sheet import Thumbnail
     from vlc_plugin_data.tars import IndexedShard
 
 SOURCE_HELP = (
@@ -82,9 +81,11 @@ def inspect(
     from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_data.inspecting.inspection import Inspection
+    from vlc_plugin_data.inspecting.page import as_page
     from vlc_plugin_data.inspecting.terminal_report import as_text
+    from vlc_plugin_data.pages import check_file, write_page
 
-    _check_page(html)
+    check_file(html)
     registry = plugins().registry
     with terminal.waiting(f"opening {source} …"):
         found = find_sources(source, registry, sets=sets, split=split)
@@ -99,7 +100,7 @@ def inspect(
     )
     inspected = [how.of(spec, registry) for spec in found]
     if html is not None:
-        _write_page(html, inspected)
+        write_page(html, as_page(inspected))
     if json:
         terminal.say_json({"sources": [report.as_json() for report, _ in inspected]})
     else:
@@ -150,27 +151,6 @@ def _refuse_bad(shards: Sequence[IndexedShard]) -> None:
     bad = [shard.error for shard in shards if shard.error]
     if bad:
         raise DataError(f"{len(bad):,} of {len(shards):,} shards have no index, the first because {bad[0]}")
-
-
-def _check_page(html: Path | None) -> None:
-    """Says at once, and not after an hour of reading, that the page cannot be written."""
-    from vlc_core.errors import StorageError
-
-    if html is not None and not html.absolute().parent.is_dir():
-        raise StorageError(f"{html} cannot be written: there is no folder {html.absolute().parent}, make it first")
-    if html is not None and html.is_dir():
-        raise StorageError(f"{html} is a folder: name the file to write, such as {html / 'data.html'}")
-
-
-def _write_page(html: Path, inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> None:
-    from vlc_core.errors import StorageError
-    from vlc_plugin_data.inspecting.page import as_page
-
-    try:
-        # A name may hold half of a surrogate pair (a file name that is no UTF-8), which no page can.
-        html.write_text(as_page(inspected), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StorageError(f"{html} cannot be written ({error.strerror or error}): choose another place") from error
 
 
 def _refuse_broken(reports: Sequence[Report]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vlc_plugin_search.searching.query import Change, Query
-    from vlc_plugin_search.searching.search import Answer, Search
+    from vlc_plugin_search.searching.search import Answer
     from vlc_plugin_search.searching.seen import Seen
 
 _Texts = list[str]
@@ -61,10 +61,13 @@ def search(
 ) -> None:
     """Find the images or texts that are most like a text, an image, or an image with something added or taken away."""
     from vlc_core import terminal
+    from vlc_core.plugins import plugins
+    from vlc_plugin_data.pages import check_file, write_page
+    from vlc_plugin_search.searching.page import as_page
     from vlc_plugin_search.searching.search import Search
 
     queries = _queries(texts, images, like, _change(plus, minus, plus_weight, minus_weight))
-    _check_page(html)
+    check_file(html)
     _check_kind(how)
     with terminal.waiting(f"searching {index} …"):
         searching = Search(run, index, side=among, kind=how, expansion=expansion)
@@ -72,7 +75,7 @@ def search(
     wanted = check or bool(captions) or (check is None and html is not None)
     seen, unchecked = _seen(run, queries, captions, must=bool(check or captions)) if wanted else ([], "")
     if html is not None:
-        _write_page(html, answers, searching, seen, unchecked)
+        write_page(html, as_page(answers, searching, seen, plugins().registry, unchecked))
     if json:
         told = {"queries": [answer.as_json() for answer in answers]}
         terminal.say_json(told | ({"seen": [_seen_as_json(one) for one in seen]} if wanted else {}))
@@ -124,25 +127,6 @@ def _check_kind(how: Kind | None) -> None:
 
     if how is Kind.NONE:
         raise RecipeError("--index none finds nothing: give exact or ann")
-
-
-def _check_page(html: Path | None) -> None:
-    from vlc_core.errors import StorageError
-
-    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
-        raise StorageError(f"--html {html} cannot be written: name a file in a folder that is there")
-
-
-def _write_page(html: Path, answers: Sequence[Answer], searching: Search, seen: Sequence[Seen], unchecked: str) -> None:
-    from vlc_core.errors import StorageError
-    from vlc_core.plugins import plugins
-    from vlc_plugin_search.searching.page import as_page
-
-    page = as_page(answers, searching, seen, plugins().registry, unchecked)
-    try:
-        html.write_text(page, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StorageError(f"{html} cannot be written ({error.strerror or error}): choose another place") from error
 
 
 def _seen_as_json(seen: Seen) -> dict[str, object]:

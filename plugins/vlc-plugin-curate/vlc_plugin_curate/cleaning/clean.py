@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from vlc_core import DataError
+from vlc_core.naming import SourceSpec
 from vlc_core.registry import Registry
 from vlc_core.terminal import waiting
 from vlc_plugin_curate.cleaning import report
@@ -26,7 +27,6 @@ from vlc_plugin_curate.cleaning.rewriting import rewrite
 from vlc_plugin_curate.cleaning.sources import gather
 from vlc_plugin_curate.cleaning.sources.gather import Source
 from vlc_plugin_curate.cleaning.stages import Stage, Stages, digest_of, publish, write_whole
-from vlc_plugin_data.inspecting.naming import SourceSpec
 
 DUCKDB = "duckdb"
 LIST, DROPPED, REPORT, PAGE, STAGES = "list.parquet", "dropped.parquet", "report.json", "report.html", ".stages"

@@ -63,12 +63,12 @@ def clean(
     stopped goes on where it was.
     """
     from vlc_core import terminal
+    from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.cleaning.chosen import chosen_by, limits_of, refuse_engine
     from vlc_plugin_curate.cleaning.clean import Job
     from vlc_plugin_curate.cleaning.clean import clean as run
     from vlc_plugin_curate.cleaning.terminal_report import as_text
-    from vlc_plugin_data.inspecting.naming import find_sources
 
     refuse_engine(engine)
     registry = plugins().registry

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from vlc_plugin_curate.cleaning.report import Report
+from vlc_plugin_data.pages import template
 
 
 def as_page(report: Report) -> str:
     """The page as HTML; it stands for itself, without any other file."""
     most = max([rule.alone.pairs for rule in report.rules] + [1])
-    return _template().render(report=report, most=most, share=share, buckets=buckets(report.pairs_per_image))
+    return template(__file__).render(report=report, most=most, share=share, buckets=buckets(report.pairs_per_image))
 
 
 def share(part: int, whole: int) -> str:
@@ -32,15 +28,3 @@ def buckets(histogram: tuple[tuple[int, int], ...]) -> list[tuple[str, int]]:
 def _range(bits: int) -> str:
     low, high = (2 ** (bits - 1) + 1, 2**bits) if bits else (1, 1)
     return f"{low:,}" if low == high else f"{low:,} – {high:,}"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")

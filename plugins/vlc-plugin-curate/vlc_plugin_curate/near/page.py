@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vlc_core import Dataset
-from vlc_core.errors import StorageError
 from vlc_plugin_data.inspecting.sheet import Thumbnail, thumbnail
+from vlc_plugin_data.pages import template
 
 TEXT = 160
 """Characters of a caption that are shown."""
@@ -80,38 +76,6 @@ def show(dataset: Dataset, row: int, *, what: str, where: str, note: str = "") -
     return Shown(picture, what, f"{where} · {key}" if where else key, note)
 
 
-def write_page(page: Page, file: Path) -> None:
-    """Writes ``page``.
-
-    Raises:
-        StorageError: ``file`` cannot be written.
-    """
-    html = _template().render(page=page, most=TEXT)
-    try:
-        file.write_text(html, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StorageError(f"{file} cannot be written ({error.strerror or error}): choose another place") from error
-
-
-def check_file(file: Path | None, option: str) -> None:
-    """Says at once, and not after an hour of reading, that a file cannot be written.
-
-    Raises:
-        StorageError: Its folder is missing, or it is a folder itself.
-    """
-    if file is not None and not file.absolute().parent.is_dir():
-        raise StorageError(f"{option} {file} cannot be written: there is no folder {file.absolute().parent}, make it")
-    if file is not None and file.is_dir():
-        raise StorageError(f"{option} {file} is a folder: name the file to write")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
+def as_page(page: Page) -> str:
+    """``page`` as HTML."""
+    return template(__file__).render(page=page, most=TEXT)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vlc_plugin_data.inspecting.report import Measure, Report
 from vlc_plugin_data.inspecting.sheet import Thumbnail
 from vlc_plugin_data.inspecting.shown import HEADS, facts_of, largest, measures_of, number, spread_row
+from vlc_plugin_data.pages import template
 
 WIDTH, HEIGHT = 300, 84
 """Of a histogram, in the units of its drawing."""
@@ -66,7 +63,7 @@ def as_page(inspected: Sequence[tuple[Report, Sequence[Thumbnail]]]) -> str:
         }
         for report, sheet in inspected
     ]
-    return _template().render(
+    return template(__file__).render(
         sections=sections, width=WIDTH, height=HEIGHT, classes_shown=CLASSES, rows=ROWS, heads=HEADS
     )
 
@@ -96,12 +93,3 @@ def ranges(measure: Measure) -> list[str]:
         (number(bar.low), number(top)) for bar, top in zip(measure.bars, [*tops, measure.spread.maximum], strict=True)
     ]
     return [low if low == top else f"{low} – {top}" for low, top in ends]
-
-
-@cache
-def _template() -> Template:
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html")

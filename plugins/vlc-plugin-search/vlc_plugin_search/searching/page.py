@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vlc_core import Dataset
 from vlc_core.errors import VlcError
 from vlc_core.loading.decode import decode
 from vlc_core.registry import Registry
 from vlc_plugin_data.inspecting.sheet import as_uri, thumbnail
+from vlc_plugin_data.pages import template
 from vlc_plugin_search.embedding.description import Origin
 from vlc_plugin_search.searching.query import Kind, Query
 from vlc_plugin_search.searching.search import Answer, Hit, Search, read_image
@@ -81,7 +78,7 @@ def as_page(
         }
         for answer in answers
     ]
-    return _template().render(
+    return template(__file__).render(
         sections=sections,
         seen=seen,
         unchecked=unchecked,
@@ -98,12 +95,3 @@ def _of_query(query: Query, search: Search, pictures: Pictures) -> str:
     if query.kind is Kind.LIKE:
         return pictures.card(search.sample_of(query)).picture
     return ""
-
-
-@cache
-def _template() -> Template:
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from vlc_core.naming import find_sources
 from vlc_core.plugins import plugins
 from vlc_plugin_curate.cleaning.clean import Job, clean
 from vlc_plugin_curate.cleaning.engines.duck import Limits
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.report import Report
-from vlc_plugin_data.inspecting.naming import find_sources
 
 Pair = tuple[str, str, int, int]
 

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from vlc_core.errors import DataError
+from vlc_core.naming import find_sources
 from vlc_core.plugins import plugins
 from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.sources.gather import find
-from vlc_plugin_data.inspecting.naming import find_sources
 from vlc_plugin_data.manifest import Manifest
 from vlc_plugin_data.webdataset import WebDataset
 

@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from vlc_core import DataError, Dataset
+from vlc_core.naming import SourceSpec
 from vlc_core.options.use import Use
 from vlc_core.registry import Registry
 from vlc_plugin_curate.cleaning.engines.duck import DuckDb
@@ -19,7 +20,6 @@ from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.sources import tables, walked
 from vlc_plugin_curate.cleaning.sources.shards import InTars, readable
 from vlc_plugin_curate.cleaning.stages import Stages, digest_of
-from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.stores import is_local, split
 from vlc_plugin_data.tars.stat import stat_shards
 from vlc_plugin_data.webdataset import WebDataset

@@ -8,8 +8,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple, final
 
+from vlc_core.naming import SourceSpec
 from vlc_core.progress import Tracker
-from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.stores import is_local, read_range
 from vlc_plugin_data.tars import index_shards
 from vlc_plugin_data.tars.headers import BLOCK, walk

@@ -10,10 +10,10 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
+from vlc_core.naming import SourceSpec
 from vlc_plugin_curate.cleaning.engines.duck import DuckDb, as_pattern
 from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.sources.columns import Meant, meant
-from vlc_plugin_data.inspecting.naming import SourceSpec
 from vlc_plugin_data.stores import is_local, split
 from vlc_plugin_data.tables import SUFFIXES, without_compression
 
