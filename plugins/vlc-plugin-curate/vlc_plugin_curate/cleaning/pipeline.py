@@ -82,7 +82,10 @@ class Cleaning:
             "texts-per-image", [self._pairs.digest], images.pairs_per_image(self._engine, self._pairs.table), "counting"
         )
         different = self._make(
-            "texts", [self._pairs.digest], texts.different_texts(self._pairs.table), "finding different texts"
+            "texts",
+            [self._pairs.digest],
+            texts.different_texts(self._engine, self._pairs.table),
+            "finding different texts",
         )
         found, least = self._texts_found(different)
         bad_texts = self._bad_texts(different, found)

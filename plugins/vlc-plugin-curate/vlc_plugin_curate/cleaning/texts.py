@@ -5,15 +5,16 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
+from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.grams import words_in
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.words import spaced
 
 
-def different_texts(pairs: ir.Table) -> ir.Table:
+def different_texts(engine: Engine, pairs: ir.Table) -> ir.Table:
     """Columns ``text``, ``n`` (pairs that have it) and ``words``: the text as words, null where that is how it is."""
     found = pairs.group_by("text").agg(n=pairs.count())
-    return found.mutate(words=spaced(found.text).nullif(found.text))
+    return found.mutate(words=spaced(found.text, engine.group).nullif(found.text))
 
 
 def shared(pairs: ir.Table, texts: ir.Table, most: int) -> ir.Table:

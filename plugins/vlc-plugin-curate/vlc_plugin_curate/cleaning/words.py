@@ -35,14 +35,18 @@ _LOWERED = {"İ": "i", "Σ": "σ", "ς": "σ"}
 _IRREGULAR = rf"[{_SPACE}{_ASCII_MARKS}{_OTHER_MARKS}{_UNSPACED}{''.join(_LOWERED)}]|  |^ | $|(?:^| ){_INSIDE}+(?: |$)"
 
 
-def spaced(text: ir.StringValue) -> ir.StringValue:
+def spaced(text: ir.StringValue, group: str) -> ir.StringValue:
     """``text`` as its words in lower case with one space between them; empty where it has none.
 
     Most texts are already so, or only have capitals: one look tells, and the others alone are rewritten.
+
+    Args:
+        text: Any.
+        group: How the engine writes the first group of a regular expression in what replaces it.
     """
     even = text
     for capital, small in _LOWERED.items():
         even = even.replace(capital, small)
-    apart = even.re_replace(rf"([{_UNSPACED}][{_SIGNS}]*)", r" \1 ")
+    apart = even.re_replace(rf"([{_UNSPACED}][{_SIGNS}]*)", f" {group} ")
     joined = (ibis.literal(" ") + apart + " ").re_replace(rf"{_BETWEEN}+(?:{_INSIDE}+{_BETWEEN}+)*", " ")
     return ibis.cases((text.re_search(_IRREGULAR), joined.strip()), else_=text).lower()

@@ -34,6 +34,6 @@ def test_texts_are_cut_into_words() -> None:
     connection = ibis.duckdb.connect(threads=1)
     table = connection.create_table("texts", schema=ibis.schema({"text": "string"}))
     connection.con.executemany("INSERT INTO texts VALUES (?)", [[text] for text in CASES])
-    query = connection.compile(table.select("text", words=spaced(table.text)))
+    query = connection.compile(table.select("text", words=spaced(table.text, r"\1")))
     assert dict(connection.con.execute(query).fetchall()) == CASES
     connection.disconnect()

@@ -49,6 +49,7 @@ class DuckDb(Engine):
     """
 
     name = "duckdb"
+    group = r"\1"
     orderly = True
 
     def __init__(self, limits: Limits) -> None:

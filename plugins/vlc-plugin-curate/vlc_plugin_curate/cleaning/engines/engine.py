@@ -18,10 +18,12 @@ class Engine(ABC):
 
     Attributes:
         name: As it is told apart from others: what one made, another does not go on with.
+        group: How a replacement by a regular expression writes its first group.
         orderly: Whether rows can stay in the order in which they were read.
     """
 
     name: str
+    group: str
     orderly: bool
 
     @abstractmethod

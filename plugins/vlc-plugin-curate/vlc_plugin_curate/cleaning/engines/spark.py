@@ -82,6 +82,7 @@ class Spark(Engine):
     """
 
     name = "spark"
+    group = "$1"
     orderly = False
 
     def __init__(self, master: str) -> None:
