@@ -14,11 +14,12 @@ from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
-from typer.main import get_command
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from vlc_cli import failures, options
 from vlc_cli.commands import COMMANDS, Command, Group
-from vlc_cli.plugin_commands import add_plugin_commands
+from vlc_cli.plugin_commands import plugin_commands
 from vlc_cli.startup import QuickCommand, QuickGroup
 
 EPILOG = "Documentation and examples are in README.md and docs/ of the source."
@@ -50,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
     """Runs ``vlc`` with ``argv``, tells what went wrong on stderr, and returns the exit code."""
     failures.show_tracebacks(on=False)
     try:
-        command = get_command(application(argv))
+        command = application(argv)
         code = command.main(args=list(argv), prog_name="vlc", standalone_mode=False, obj=list(argv))
     except KeyboardInterrupt:
         return 130
@@ -59,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def application(argv: Sequence[str]) -> typer.Typer:
+def application(argv: Sequence[str]) -> TyperGroup:
     """The command line as ``argv`` needs it: the command that is called, or the names of all."""
     app = typer.Typer(
         name="vlc",
@@ -74,11 +75,12 @@ def application(argv: Sequence[str]) -> typer.Typer:
     called = next((argument for argument in argv if not argument.startswith("-")), None)
     if called in COMMANDS:
         _add(app, called, COMMANDS[called])
-        return app
+        return get_group(app)
     for name, command in COMMANDS.items():
         app.command(name, cls=QuickCommand, help=command.line)(_listed)
-    add_plugin_commands(app, COMMANDS)
-    return app
+    group = get_group(app)
+    group.commands.update(plugin_commands(COMMANDS))
+    return group
 
 
 def _add(app: typer.Typer, name: str, entry: Command | Group) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, MutableMapping
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_group
-from typer.models import TyperInfo
 
 from vlc_cli import failures
 
+Commands = MutableMapping[str, Any]
+"""Built commands and groups, by name."""
 
-def add_plugin_commands(app: typer.Typer, taken: Container[str]) -> None:
-    """Lets every plugin add commands to ``app``; one that fails is named on stderr and adds none.
+
+def plugin_commands(taken: Container[str]) -> Commands:
+    """What plugins add, by name; groups of one name are one. A plugin that fails is named on stderr and adds nothing.
 
     Args:
-        app: Gets the commands.
         taken: Names that a plugin may not use.
     """
     from vlc_core.plugins import plugins
 
+    found: Commands = {}
     for status in plugins().status:
         if status.status != "ok":
             continue
@@ -28,30 +32,29 @@ def add_plugin_commands(app: typer.Typer, taken: Container[str]) -> None:
         except (Exception, SystemExit) as error:
             _refuse(status.name, f"its vlc_commands raised {failures.summary(error)}")
             continue
-        if clash := [name for name in get_group(own).commands if name in taken]:
+        if clash := [name for name in own if name in taken]:
             _refuse(status.name, f"vlc has its own {', '.join(clash)}")
             continue
-        app.registered_commands += own.registered_commands
-        for group in own.registered_groups:
-            _add_group(app, group, status.name)
+        for name, command in own.items():
+            if clash := _join(found, name, command):
+                _refuse(status.name, f"another plugin has added {', '.join(clash)}")
+    return found
 
 
-def _add_group(app: typer.Typer, group: TyperInfo, plugin: str) -> None:
-    """Adds ``group``, or its commands to the group that an earlier plugin has given that name."""
-    there = next((known.typer_instance for known in app.registered_groups if known.name == group.name), None)
-    if there is None:
-        app.registered_groups.append(group)
-        return
-    assert group.typer_instance is not None
-    own, taken = get_group(group.typer_instance).commands, get_group(there).commands
-    if clash := [name for name in own if name in taken]:
-        named = ", ".join(f"{group.name} {name}" for name in clash)
-        _refuse(plugin, f"another plugin has added {named}")
-        return
-    there.registered_commands += group.typer_instance.registered_commands
+def _join(found: Commands, name: str, command: Any) -> list[str]:
+    """Adds ``command`` to ``found``, or its commands to the group that is there; gives what is there already."""
+    there = found.setdefault(name, command)
+    if there is command:
+        return []
+    if not (isinstance(there, TyperGroup) and isinstance(command, TyperGroup)):
+        return [name]
+    if clash := [f"{name} {below}" for below in command.commands if below in there.commands]:
+        return clash
+    there.commands.update(command.commands)
+    return []
 
 
-def _commands_of(plugin: str) -> typer.Typer:
+def _commands_of(plugin: str) -> Commands:
     """What ``plugin`` adds, on an app of its own, so that a failure half-way leaves nothing behind."""
     from vlc_core.plugins import plugins
 
@@ -60,8 +63,9 @@ def _commands_of(plugin: str) -> typer.Typer:
     own = typer.Typer()
     own.callback()(_nothing)
     manager.subset_hook_caller("vlc_commands", remove_plugins=others)(app=own)
-    get_group(own)  # builds the commands: a signature that typer refuses is found here
-    return own
+    if not (own.registered_commands or own.registered_groups):
+        return {}
+    return get_group(own).commands  # builds the commands: a signature that typer refuses is found here
 
 
 def _refuse(plugin: str, reason: str) -> None:

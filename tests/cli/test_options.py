@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from typer.main import get_command
 
 from vlc_cli.commands import COMMANDS, Group
 from vlc_cli.main import application, load_command, run
@@ -43,7 +42,7 @@ ENTRIES = {
 
 
 def command(name):
-    found = get_command(application(name.split()))
+    found = application(name.split())
     for word in name.split():
         found = found.commands[word]
     return found

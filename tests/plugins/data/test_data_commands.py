@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.main import get_command
 
 from vlc_cli.main import application, run
 from vlc_core import options
@@ -69,7 +68,7 @@ def inspect_json(told: Callable[..., tuple[int, str, str]], *arguments: object) 
 
 @pytest.mark.parametrize("name", PINNED)
 def test_the_options_are_those_pinned_here_and_have_help(name: str) -> None:
-    parameters = get_command(application(["data"])).commands["data"].commands[name].params  # type: ignore[attr-defined]
+    parameters = application(["data"]).commands["data"].commands[name].params  # type: ignore[attr-defined]
     assert [p.opts[0] if p.param_type_name == "option" else p.metavar for p in parameters] == PINNED[name]
     assert all(parameter.help for parameter in parameters)
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.main import get_command
 
 from vlc_cli.main import application, run
 from vlc_core.inference import DualEncoder
@@ -63,7 +62,7 @@ SOUND = [number for number in range(23) if number not in (5, 11)]
 
 @pytest.mark.parametrize("name", PINNED)
 def test_the_options_are_those_pinned_here(name):
-    command = get_command(application([name])).commands[name]
+    command = application([name]).commands[name]
     assert [p.opts[0] if p.param_type_name == "option" else p.metavar for p in command.params] == PINNED[name]
     assert all(parameter.help for parameter in command.params)
 

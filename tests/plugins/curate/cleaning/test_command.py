@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from vlc_cli.main import application, run
 
@@ -40,7 +39,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_options_are_pinned() -> None:
-    command = get_command(application(["data"])).commands["data"].commands["clean"]  # type: ignore[attr-defined]
+    command = application(["data"]).commands["data"].commands["clean"]  # type: ignore[attr-defined]
     found = [one.metavar if one.param_type_name == "argument" else one.opts[0] for one in command.params]
     assert [name for name in found if name != "--help"] == PINNED
 
