@@ -29,7 +29,8 @@ def folder(trained, tmp_path_factory):
     """A folder with the tiny run twice, ``other`` with other weights."""
     made = tmp_path_factory.mktemp("evaluators")
     for name in ("run", "other"):
-        shutil.copytree(trained[0] / "run", made / name)
+        # Other files of tests share the trained run, and some have evaluated it.
+        shutil.copytree(trained[0] / "run", made / name, ignore=shutil.ignore_patterns("evaluations"))
     weights = load_file(made / "other" / "model" / "weights.safetensors")
     changed = {name: tensor * 1.5 if "patch_embed" in name else tensor for name, tensor in weights.items()}
     save_file(changed, made / "other" / "model" / "weights.safetensors")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from vlc_core.errors import DataError, RecipeError
-from vlc_plugin_encoders.pretrained import library
 from vlc_plugin_encoders.tokenizers.library import TransformersTokenizer
 
 pytest.importorskip("transformers")
@@ -20,7 +19,7 @@ def make(**options: Any) -> Any:
 
 
 def test_a_name_without_network_is_refused_in_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library, "hub_answers", lambda: False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     began = time.monotonic()
     with pytest.raises(DataError, match="hub cannot be reached and nobody/nothing is not in its cache"):
         make(hub="nobody/nothing")

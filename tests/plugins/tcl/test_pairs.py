@@ -205,4 +205,5 @@ def test_a_model_without_the_objective_is_refused_by_name(folder: Path):
 
 @pytest.mark.parametrize("name", ["statements", "entailment", "questions", "two-images"])
 def test_a_recipe_is_sound(name: str, tmp_path: Path):
-    assert f"tcl-{name} is complete and sound" in well("check", f"tcl/{name}", cwd=tmp_path)
+    fewer = f"data.train.shapes-{name}.scenes=50"
+    assert f"tcl-{name} is complete and sound" in well("check", f"tcl/{name}", "--set", fewer, cwd=tmp_path)
