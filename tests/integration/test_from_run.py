@@ -130,7 +130,6 @@ def test_moments_are_kept_of_what_is_trained_alone(part):
         ("lit", 0, 4, 1),
         ("lit", 2, None, 2),
         ("lit", 3, None, 1),
-        ("part", 1, 4, 2),
         ("part", 3, None, 1),
         ("part", 3, 4, 2),
     ],
