@@ -47,7 +47,7 @@ wheels: $(BIN)/python
 	done
 	@ls $(DIST)
 
-results-unicl results-tcl results-align: results-%: $(VENV)/installed
+results-unicl results-tcl results-align: results-%: $(VENV)/installed-results
 	$(BIN)/python -m benchmarks.results $*
 
 clean:
