@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from typing import Annotated, Any, final
 
 from pydantic import Field
 
 from vlc_core import DataError, Dataset, PathLike, Sample
 from vlc_plugin_data.captioned.images import read_annotations, text_of
+from vlc_plugin_data.paired.answers import AnswerList, commonest, given
 from vlc_plugin_data.paired.rows import Row, Rows
 from vlc_plugin_data.stores import read
-
-AGREED = 3
-"""An answer that this many others gave is right."""
 
 
 @final
 class Vqa(Dataset):
     """VQA v2's files of questions and of annotations, beside COCO's photographs.
 
-    The classes are the answers with the most score over all questions. An answer's score is the accuracy that VQA gives
-    it (:func:`agreement`); a question none of whose answers is a class has no target. Antol et al. 2015, arXiv
-    1505.00468; Goyal et al. 2017, arXiv 1612.00837.
+    The classes are the answers with the most score over all questions. A class's score at a question is the accuracy
+    that VQA's evaluation program gives it as an answer (:mod:`vlc_plugin_data.paired.answers`); a question at which no
+    class has a score has no target. Antol et al. 2015, arXiv 1505.00468; Goyal et al. 2017, arXiv 1612.00837.
     """
 
     def __init__(
@@ -32,6 +29,7 @@ class Vqa(Dataset):
         annotations: Annotated[str, PathLike()],
         images: Annotated[str, PathLike()],
         answers: Annotated[int, Field(ge=0)] = 3129,
+        normalise: bool = True,
         file: str = "COCO_train2014_{:012d}.jpg",
     ) -> None:
         """Reads questions and answers; photographs are read when they are asked for.
@@ -41,6 +39,8 @@ class Vqa(Dataset):
             annotations: Such as ``v2_mscoco_train2014_annotations.json``.
             images: The folder of the photographs.
             answers: How many of the commonest answers are classes; 0 for all.
+            normalise: Whether answers are compared as the benchmark's program compares them: in small letters, without
+                articles and punctuation, with digits for number words. Without it "two dogs" and "2 dogs." differ.
             file: The name of a photograph, with its number in place of ``{}``.
 
         Raises:
@@ -54,18 +54,11 @@ class Vqa(Dataset):
                 "no question" if missing is None else f"the question {missing.get('question_id')} without annotation"
             )
             raise DataError(f"{questions} has {which}: are {annotations} and it of one split?")
-        given = [_given(said[row["question_id"]], annotations) for row in asked]
-        counts: dict[str, float] = defaultdict(float)
-        for row in given:
-            for answer, score in row.items():
-                counts[answer] += score
-        kept = sorted(counts, key=lambda answer: (-counts[answer], answer))[: answers or None]
-        numbers = {answer: number for number, answer in enumerate(kept)}
-        self.classes, self.images = kept, images
+        people = [given(_written(said[row["question_id"]], annotations), normalise=normalise) for row in asked]
+        self.classes, self.images = commonest(people, answers), images
         self._rows = Rows([Row(_named(file, row, questions), text_of(row.get("question"))) for row in asked])
-        self._answers = [
-            tuple((numbers[answer], score) for answer, score in row.items() if answer in numbers) for row in given
-        ]
+        known = AnswerList(self.classes)
+        self._answers = [known.targets(question) for question in people]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -81,27 +74,11 @@ class Vqa(Dataset):
         return self._answers[index]
 
 
-def _given(row: dict[str, Any], path: str) -> dict[str, float]:
-    """The score of each answer that was given to a question."""
+def _written(row: dict[str, Any], path: str) -> list[str]:
+    """What people answered to a question, as they wrote it."""
     if not isinstance(row.get("answers"), list):
         raise DataError(f"{path}: the question {row.get('question_id')} has no list 'answers'")
-    counts = Counter(text_of(one.get("answer")) for one in row["answers"])
-    people = counts.total()
-    return {answer: agreement(count, people) for answer, count in counts.items() if answer}
-
-
-def agreement(given: int, people: int) -> float:
-    """How right an answer is that ``given`` of ``people`` gave, in 0…1.
-
-    Each of the people is left out in turn, and the answer is right as far as three of the others gave it: the mean of
-    min(1, n / 3). Of ten people, one makes 0.3, two 0.6, three 0.9 and four 1.
-
-    Args:
-        given: At least 1.
-        people: At least ``given``.
-    """
-    by_the_others = min(1.0, (given - 1) / AGREED), min(1.0, given / AGREED)
-    return (given * by_the_others[0] + (people - given) * by_the_others[1]) / people
+    return [text_of(one.get("answer")) for one in row["answers"]]
 
 
 def _named(file: str, row: dict[str, Any], path: str) -> str:
