@@ -38,7 +38,10 @@ def vlc_commands(app: typer.Typer) -> None:
 
 @hookspec(firstresult=True)
 def vlc_recognise(path: str) -> Recognised | None:
-    """Tells which dataset reads the path or URL ``path``; None where none of the plugin's does."""
+    """Tells which dataset reads the path or URL ``path``; None where none of the plugin's does.
+
+    Plugins are asked until one knows, the last name of the alphabet first; ``@hookimpl(tryfirst=True)`` goes before.
+    """
 
 
 @hookspec

@@ -108,14 +108,15 @@ def find_sources(
         return [_from_block(source, sets)]
     if source.endswith(_RECIPES):
         return _from_recipe(source, registry, sets, split)
-    found: Recognised | None = plugins().first("vlc_recognise", path=source)
+    found: Recognised | None = plugins().hook.vlc_recognise(path=source)
     if found is not None:
         return [replace(_with_sets(found.block, source, sets), note=found.note)]
-    if _names(registry, "dataset", source):  # before recipes: tcl/shapes is one, and shapes the data that it draws
+    if _missing(registry, "dataset", source) is None:  # first: tcl/shapes is a recipe, shapes the data that it draws
         return [_with_sets({"use": source}, source, sets)]
-    if _names(registry, "recipe", source):
+    no_recipe = _missing(registry, "recipe", source)
+    if no_recipe is None:
         return _from_recipe(source, registry, sets, split)
-    raise _unknown(source, registry)
+    raise _unknown(source, registry, no_recipe)
 
 
 def _from_block(text: str, sets: Sequence[str]) -> SourceSpec:
@@ -163,22 +164,23 @@ def _of_evaluators(loaded: LoadedRecipe, registry: Registry) -> Iterator[SourceS
                     yield SourceSpec(f"{spec.name}.{option.name}", use, loaded.place(f"evaluate.with.{spec.name}"))
 
 
-def _names(registry: Registry, kind: str, name: str) -> bool:
+def _missing(registry: Registry, kind: str, name: str) -> UnknownComponent | None:
+    """Why nothing of a kind has a name; None where something has."""
     try:
         registry.find(kind, name)
-    except UnknownComponent:
-        return False
-    return True
+    except UnknownComponent as error:
+        return error
+    return None
 
 
-def _unknown(source: str, registry: Registry) -> RecipeError | DataError:
+def _unknown(source: str, registry: Registry, no_recipe: UnknownComponent) -> RecipeError | DataError:
     if os.path.exists(source):
         return RecipeError(
             f"{source} does not tell by its name how it is to be read: write it as in a recipe, "
             f"'{{use: manifest, path: {source}, format: csv}}'"
         )
     if any(entry.plugin == source.partition("/")[0] for entry in registry.entries()):
-        return _no_recipe(source, registry)
+        return no_recipe
     if "/" in source or "." in source:
         return DataError(f"there is no {source}: name a folder, a table, tars or a recipe")
     known = ", ".join(sorted(entry.name for entry in registry.entries("dataset")))
@@ -186,11 +188,3 @@ def _unknown(source: str, registry: Registry) -> RecipeError | DataError:
         f"{source!r} is no path, no recipe and no dataset: name a folder, a table, tars or a recipe; "
         f"datasets are {known}"
     )
-
-
-def _no_recipe(source: str, registry: Registry) -> RecipeError:
-    try:
-        registry.find("recipe", source)
-    except UnknownComponent as error:
-        return error
-    raise AssertionError(f"{source} is a recipe")

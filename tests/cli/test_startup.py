@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from vlc_core.testing.modules import module_at
 
 SLOW = ("torch", "deepspeed", "numpy", "PIL", "transformers", "sklearn", "pyarrow")
 PROBE = f"""
@@ -41,11 +42,7 @@ def test_nothing_slow_is_imported(argv, code):
 
 @pytest.fixture(scope="module")
 def startup():
-    path = Path(__file__).parents[2] / "benchmarks" / "startup.py"
-    spec = importlib.util.spec_from_file_location("startup", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(Path(__file__).parents[2] / "benchmarks" / "startup.py")
 
 
 @pytest.mark.parametrize("name", ["vlc --help", "vlc list-plugins", "vlc list-plugins --json"])

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from vlc_core.registry import Registrar, Registry
+from vlc_core.testing.modules import module_at
 
 
 @pytest.fixture(scope="session")
 def parts() -> str:
     """The importable name of the sample components."""
     name = "vlc_sample_parts"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "sample_parts.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
+    module_at(Path(__file__).with_name("sample_parts.py"), name)
     return name
 
 
@@ -54,24 +48,10 @@ def registry(parts: str) -> Registry:
 @pytest.fixture(scope="session")
 def small() -> ModuleType:
     """Small encoders, objectives and batches."""
-    name = "vlc_small_model"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "small_model.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return module_at(Path(__file__).with_name("small_model.py"))
 
 
 @pytest.fixture(scope="session")
 def engines() -> ModuleType:
     """Small models in DeepSpeed's engine."""
-    name = "vlc_small_engine"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "small_engine.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return module_at(Path(__file__).with_name("small_engine.py"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,20 +20,14 @@ from vlc_core.engine.settings import deepspeed_config
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.stepping import Stepper
 from vlc_core.recipe.schema import Recipe
+from vlc_core.testing.modules import module_at
 
 STEPS = 6
 
 
 def small() -> ModuleType:
     """The module of small models."""
-    name = "vlc_small_model"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("small_model.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return module_at(Path(__file__).with_name("small_model.py"))
 
 
 def alone() -> None:

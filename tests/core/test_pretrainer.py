@@ -17,6 +17,7 @@ from vlc_core.model.towers import Features
 from vlc_core.phases import Phase
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.step import Setting, Step
+from vlc_core.testing.modules import module_at
 from vlc_core.testing.ranks import run_on_ranks
 
 MIXES = {
@@ -193,13 +194,7 @@ def test_terms_that_change_their_names_are_refused(small: ModuleType, scope: str
 
 
 def other_names_elsewhere(rank: int, world: int, path: str, empty: bool) -> None:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("small", path)
-    assert spec is not None
-    assert spec.loader is not None
-    small = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(small)
+    small = module_at(path)
     name = "ab"[rank]
     made = odd(small, lambda step: {} if empty and rank else {name: Term(step.image.embed.sum(), 1)})
     small.whole_step(made, small.batch())

@@ -90,14 +90,6 @@ class Plugins:
                 silenced.append(self._silence(known[name], f"its {hook} raised {_name(error)}", error))
         return silenced
 
-    def first(self, hook: str, **arguments: Any) -> Any:
-        """What the first plugin, in order of names, answers that is not None; what it raises comes out."""
-        for name in sorted(name for name, _ in self.manager.list_name_plugin()):
-            answer = self._call_one(name, hook, arguments)
-            if answer is not None:
-                return answer
-        return None
-
     def load(self, offer: Offer) -> None:
         """Imports one plugin, checks its hooks and lets it register its components."""
         status = PluginStatus(offer.name, offer.distribution, offer.version, "ok")
@@ -131,9 +123,9 @@ class Plugins:
         if not self.manager.get_hookcallers(plugin):
             raise ValueError(f"{offer.target} implements no hook; mark its functions with @vlc_core.hookimpl")
 
-    def _call_one(self, name: str, hook: str, arguments: dict[str, Any]) -> Any:
+    def _call_one(self, name: str, hook: str, arguments: dict[str, Any]) -> None:
         others = [plugin for other, plugin in self.manager.list_name_plugin() if other != name]
-        return self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
+        self.manager.subset_hook_caller(hook, remove_plugins=others)(**arguments)
 
     def _silence(self, status: PluginStatus, reason: str, error: BaseException) -> PluginStatus:
         """Takes a plugin's hooks out and lists it as broken."""

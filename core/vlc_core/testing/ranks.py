@@ -9,11 +9,9 @@ def test_the_sum_counts_the_ranks():
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import io
 import multiprocessing
-import sys
 import tempfile
 import time
 import traceback
@@ -22,13 +20,13 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from vlc_core.errors import RankLost
+from vlc_core.testing.modules import module_at
 
 
 def run_on_ranks(function: Callable[..., Any], world: int, *arguments: Any, timeout: float = 120.0) -> list[Any]:
@@ -115,24 +113,12 @@ def _rank(
         torch.set_num_threads(1)
         limit = timedelta(seconds=timeout)
         dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world, timeout=limit)
-        result = _load(file, name)(rank, world, *_unpack(arguments))
+        result = getattr(module_at(file), name)(rank, world, *_unpack(arguments))
         connection.send((True, _pack(result)))
         dist.barrier()
         dist.destroy_process_group()
     except BaseException:
         connection.send((False, traceback.format_exc()))
-
-
-def _load(file: str, name: str) -> Callable[..., Any]:
-    module_name = f"_on_ranks_{Path(file).stem}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} cannot be loaded as a module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    function: Callable[..., Any] = getattr(module, name)
-    return function
 
 
 def _pack(value: Any) -> bytes:

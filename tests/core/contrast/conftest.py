@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
+from vlc_core.testing.modules import module_at
+
 
 @pytest.fixture(scope="session")
-def naive() -> Any:
-    spec = importlib.util.spec_from_file_location("naive_contrast", Path(__file__).with_name("naive.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def naive() -> ModuleType:
+    return module_at(Path(__file__).with_name("naive.py"))

@@ -99,18 +99,9 @@ def plain(engines: ModuleType) -> Any:
     return engines.trained(MIX, 4, {"optimizer": SAID})
 
 
-def agree(one: Any, other: Any, tolerance: float = 2e-5) -> None:
-    for mine, theirs in zip(one[0], other[0], strict=True):
-        assert mine == pytest.approx(theirs, rel=tolerance)
-    for mine, theirs in zip(one[1:], other[1:], strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, tensor in mine.items():
-            torch.testing.assert_close(tensor, theirs[name], rtol=tolerance, atol=tolerance, msg=name)
-
-
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_every_stage_takes_the_steps_of_stage_0(engines: ModuleType, plain: Any, stage: int) -> None:
-    agree(engines.trained(MIX, 4, {"stage": stage, "optimizer": SAID}), plain)
+    engines.agree(engines.trained(MIX, 4, {"stage": stage, "optimizer": SAID}), plain, 2e-5)
 
 
 def test_it_is_not_adam(engines: ModuleType, plain: Any) -> None:
@@ -124,7 +115,7 @@ def test_two_ranks_take_the_steps_of_one(engines: ModuleType, plain: Any) -> Non
     cases = [{"stage": stage, "optimizer": SAID} for stage in (0, 1, 2, 3)]
     for rank in run_on_ranks(engines.train_on_rank, 2, MIX, 4, cases):
         for found in rank:
-            agree(found, plain)
+            engines.agree(found, plain, 2e-5)
 
 
 @pytest.mark.parametrize(("stage", "then"), [(0, 0), (0, 3), (2, 1)])
@@ -132,4 +123,4 @@ def test_a_run_goes_on_where_it_stood(engines: ModuleType, plain: Any, stage: in
     trainer = engines.Trainer(MIX, stage=stage, optimizer=SAID)
     first = trainer.run(2)
     other = engines.resumed(MIX, *trainer.saved(), 2, stage=then, optimizer=SAID)
-    agree([first + other.run(2, first=2), *other.saved()], plain)
+    engines.agree([first + other.run(2, first=2), *other.saved()], plain, 2e-5)

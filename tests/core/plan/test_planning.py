@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from vlc_core.engine.settings import rank_batch
 from vlc_core.plan.planning import fitted, plan_recipe
 from vlc_core.plugins import plugins
+from vlc_core.testing.modules import module_at
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -100,10 +100,7 @@ def test_planning_writes_nothing(planned, tmp_path, monkeypatch):
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs /proc to measure memory")
 def test_a_run_takes_what_its_plan_says():
     """The benchmark's own measure on its smallest recipe; the bound is wider than there, as machines differ."""
-    path = ROOT / "benchmarks" / "memory.py"
-    spec = importlib.util.spec_from_file_location("memory_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_at(ROOT / "benchmarks" / "memory.py")
     case = module.CASES["quickstart"]
     predicted = module.measured("plan", case, 8)
     taken = module.measured("run", case, 8) - module.measured("ready", case, 8)

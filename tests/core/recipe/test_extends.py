@@ -12,17 +12,7 @@ from vlc_core.errors import RecipeError
 from vlc_core.recipe import load_recipe
 from vlc_core.registry import Registrar, Registry
 
-MINIMAL = """\
-model:
-  image: {use: eye, size: 8}
-  text: reader
-objectives:
-  - use: pull
-data:
-  train:
-    - {use: files, path: images}
-train: {steps: 10}
-"""
+MINIMAL = Path(__file__).with_name("minimal.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -11,17 +11,7 @@ from vlc_core.errors import RecipeError
 from vlc_core.recipe import load_recipe, validate_components
 from vlc_core.registry import Registry
 
-MINIMAL = """\
-model:
-  image: {use: eye, size: 8}
-  text: reader
-objectives:
-  - use: pull
-data:
-  train:
-    - {use: files, path: images}
-train: {steps: 10}
-"""
+MINIMAL = Path(__file__).with_name("minimal.yaml").read_text(encoding="utf-8")
 
 
 def problems(load, text: str = MINIMAL, *sets: str) -> list[str]:

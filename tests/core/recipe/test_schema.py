@@ -15,6 +15,7 @@ from vlc_core.recipe import Recipe, compare
 from vlc_core.recipe.changes import EFFECTS, effect_of, refuse_changes
 from vlc_core.recipe.schema import Evaluate, Objective, Temperature, Train, Use
 
+MINIMAL = Path(__file__).with_name("minimal.yaml").read_text(encoding="utf-8")
 Fields = Iterator[tuple[tuple[str, ...], Any]]
 
 
@@ -90,7 +91,7 @@ def test_effects(path: tuple[str | int, ...], effect: str):
 def test_compare_names_what_differs(load):
     old = load()
     new = load(
-        None or old_text(),
+        MINIMAL,
         "train.optimizer.lr=1e-3",
         "model.image.size=10",
         "objectives.pull.alpha=0.3",
@@ -110,21 +111,21 @@ def test_compare_names_what_differs(load):
 
 
 def test_writing_a_default_out_is_no_change(load):
-    assert compare(load().recipe, load(old_text(), "train.batch_size=256", "data.sampler=shuffle").recipe) == []
+    assert compare(load().recipe, load(MINIMAL, "train.batch_size=256", "data.sampler=shuffle").recipe) == []
 
 
 def test_refuse_changes(load, here: Path, registry, monkeypatch):
     monkeypatch.setenv("SECRET", "canary-1")
-    began = load(old_text(), "data.train.files.token=${SECRET}")
+    began = load(MINIMAL, "data.train.files.token=${SECRET}")
     (here / "run").mkdir()
     began.write(here / "run" / "recipe.yaml")
     path = here / "run" / "recipe.yaml"
     assert refuse_changes(path, began, registry, allow=False) == []
 
-    warned = load(old_text(), "data.train.files.token=${SECRET}", "train.steps=20")
+    warned = load(MINIMAL, "data.train.files.token=${SECRET}", "train.steps=20")
     assert [str(c) for c in refuse_changes(path, warned, registry, allow=False)] == ["train.steps: 10 became 20"]
 
-    other = load(old_text(), "data.train.files.token=x", "seed=1")
+    other = load(MINIMAL, "data.train.files.token=x", "seed=1")
     with pytest.raises(RecipeError) as caught:
         refuse_changes(path, other, registry, allow=False)
     told = caught.value.problems
@@ -135,20 +136,6 @@ def test_refuse_changes(load, here: Path, registry, monkeypatch):
     )
     assert len(refuse_changes(path, other, registry, allow=True)) == 2
     assert "canary" not in str(caught.value)
-
-
-def old_text() -> str:
-    return """\
-model:
-  image: {use: eye, size: 8}
-  text: reader
-objectives:
-  - use: pull
-data:
-  train:
-    - {use: files, path: images}
-train: {steps: 10}
-"""
 
 
 def test_a_component_keeps_its_options_apart_from_its_name():

@@ -5,7 +5,6 @@ Shapes: B samples, K queued features, L tokens.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +24,7 @@ from vlc_core.model.twins import Twins
 from vlc_core.phases import Moment
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.step import Setting, Step
+from vlc_core.testing.modules import module_at
 from vlc_plugin_clip.objectives import Clip
 from vlc_plugin_encoders.cross_attention import CrossAttention
 from vlc_plugin_encoders.resnet import ResNet
@@ -56,12 +56,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def steps() -> ModuleType:
     """How steps are taken: what the tests of core use, at an epoch where alpha has grown to its half."""
-    path = Path(__file__).parents[2] / "core" / "small_model.py"
-    spec = importlib.util.spec_from_file_location("tcl_small_steps", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_at(Path(__file__).parents[2] / "core" / "small_model.py", "tcl_small_steps")
     module.moment = moment  # type: ignore[attr-defined]
     return module
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlc_plugin_data.shapes.chance import Chance
 from vlc_plugin_data.shapes.facts import clear_relations
-from vlc_plugin_data.shapes.scene import SHAPES, Scene
+from vlc_plugin_data.shapes.scene import SHAPES, Kind, Scene
 from vlc_plugin_data.shapes.words import NUMBERS, a
 
 
@@ -39,21 +40,20 @@ def questions(scene: Scene) -> tuple[Question, ...]:
 
 
 def _colour(scene: Scene, chance: Chance) -> Question | None:
-    count = Counter(thing.kind.shape for thing in scene.visible)
-    only = [thing.kind for thing in scene.visible if count[thing.kind.shape] == 1]
-    if not only:
-        return None
-    kind = chance.pick(only)
-    return Question(f"what colour is the {kind.shape}?", kind.colour, "colour")
+    kind = _without_equal(scene, chance, lambda kind: kind.shape)
+    return None if kind is None else Question(f"what colour is the {kind.shape}?", kind.colour, "colour")
 
 
 def _shape(scene: Scene, chance: Chance) -> Question | None:
-    count = Counter(thing.kind.colour for thing in scene.visible)
-    only = [thing.kind for thing in scene.visible if count[thing.kind.colour] == 1]
-    if not only:
-        return None
-    kind = chance.pick(only)
-    return Question(f"what shape is the {kind.colour} thing?", kind.shape, "shape")
+    kind = _without_equal(scene, chance, lambda kind: kind.colour)
+    return None if kind is None else Question(f"what shape is the {kind.colour} thing?", kind.shape, "shape")
+
+
+def _without_equal(scene: Scene, chance: Chance, named: Callable[[Kind], str]) -> Kind | None:
+    """What can be seen once only by what it is called; None where each has its like."""
+    count = Counter(named(thing.kind) for thing in scene.visible)
+    only = [thing.kind for thing in scene.visible if count[named(thing.kind)] == 1]
+    return chance.pick(only) if only else None
 
 
 def _size(scene: Scene, chance: Chance) -> Question:

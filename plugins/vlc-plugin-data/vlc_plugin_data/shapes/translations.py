@@ -84,15 +84,16 @@ def _agreeing(
     return say
 
 
+def _with_endings(stems: str, endings: str) -> tuple[str, ...]:
+    """The stems with each of the endings, where all take the same."""
+    return tuple(" ".join(stem + ending for stem in stems.split()) for ending in endings.split())
+
+
 _GERMAN = _agreeing(
     "{article} {size} {colour} {shape}",
     "mnnmnmnf",
-    ("kleiner großer", "kleine große", "kleines großes"),
-    (
-        "roter orangefarbener gelber grüner blauer violetter rosafarbener schwarzer",
-        "rote orangefarbene gelbe grüne blaue violette rosafarbene schwarze",
-        "rotes orangefarbenes gelbes grünes blaues violettes rosafarbenes schwarzes",
-    ),
+    _with_endings("klein groß", "er e es"),
+    _with_endings("rot orangefarben gelb grün blau violett rosafarben schwarz", "er e es"),
     "Kreis Quadrat Dreieck Stern Herz Ring Kreuz Raute",
     {"m": "ein", "f": "eine", "n": "ein"},
 )
