@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from vlc_core.engine.evaluate import evaluate_run
-from vlc_core.errors import VlcError
+from vlc_core.errors import RecipeError, VlcError
 from vlc_core.plugins import plugins
 
 pytestmark = pytest.mark.xdist_group("trained")
@@ -104,6 +104,19 @@ def test_what_cannot_be_measured_is_one_sentence(folder, evaluator, code, messag
     with pytest.raises(VlcError, match=message) as caught:
         evaluate_run(folder / "run", plugins(), sets=[f"evaluate.with=[{evaluator}]"])
     assert caught.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("few-shot", r"--set 'evaluate.with.few-shot={use: few-shot, data: …}'): data: this option is required"),
+        ("few-shots", "no evaluator is called that; did you mean 'few-shot'? known are concept-retrieval, "),
+    ],
+)
+def test_an_evaluation_that_the_recipe_does_not_name_says_where_its_options_go(folder, name, words):
+    with pytest.raises(RecipeError) as caught:
+        evaluate_run(folder / "run", plugins(), names=[name], sets=["evaluate.with=[]"])
+    assert words in caught.value.problems[0]
 
 
 def test_the_encoders_are_exported_and_used_by_the_library_alone(vlc, folder):

@@ -17,7 +17,7 @@ from vlc_core.inference.judges import Judges, check_fusion, checked
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.interfaces.objective import Objective
 from vlc_core.model.judging import Look, Pairs
-from vlc_core.nearest import nearest
+from vlc_core.nearest import did_you_mean
 from vlc_core.options.use import Use
 from vlc_core.phases import Phase
 from vlc_core.pretrainer import Pretrainer
@@ -120,16 +120,22 @@ def _chosen(
     offered = {entry.name for entry in registry.entries("evaluator")}
     unknown = [name for name in names if name not in own and name.rpartition("/")[2] not in offered]
     if unknown:
-        known = ", ".join(sorted({*own, *offered}))
-        close = nearest(unknown[0], {*own, *offered})
-        hint = f", did you mean {close!r}?" if close else ""
-        raise RecipeError(f"--with {unknown[0]}: no evaluator is called that{hint} Known: {known}")
+        known = sorted({*own, *offered})
+        hint = did_you_mean(unknown[0], known) or ";"
+        raise RecipeError(f"--with {unknown[0]}: no evaluator is called that{hint} known are {', '.join(known)}")
     specs: Mapping[str, Use] = {name: own.get(name, Use(use=name)) for name in names} or own
     if against:
         specs = _beside(specs, against, registry)
-    return {
-        name: options.build(registry, "evaluator", spec, where=f"evaluate.with.{name}") for name, spec in specs.items()
-    }
+    places = {name: f"evaluate.with.{name}" if name in own else _unsaid(name) for name in specs}
+    return {name: options.build(registry, "evaluator", spec, where=places[name]) for name, spec in specs.items()}
+
+
+def _unsaid(name: str) -> str:
+    """What messages call an evaluator that the recipe does not name, and where its options go."""
+    return (
+        f"--with {name}, which the run's recipe does not name (its options go into "
+        f"--set 'evaluate.with.{name}={{use: {name}, data: …}}')"
+    )
 
 
 def _beside(specs: Mapping[str, Use], against: Sequence[Path], registry: Registry) -> dict[str, Use]:

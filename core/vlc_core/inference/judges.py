@@ -15,7 +15,7 @@ from vlc_core.inference.dual_encoder import DualEncoder
 from vlc_core.interfaces.objective import Objective
 from vlc_core.model.judging import Look, Pairs, judge
 from vlc_core.model.towers import Towers
-from vlc_core.nearest import nearest
+from vlc_core.nearest import did_you_mean
 
 
 class Judges(ABC):
@@ -91,10 +91,9 @@ def checked(name: str, objective: Objective | None, known: Iterable[str]) -> Obj
     """
     if objective is None:
         names = sorted(known)
-        close = nearest(name, names)
-        hint = f", did you mean {close!r}?" if close else ""
+        hint = did_you_mean(name, names) or ";"
         raise RecipeError(
-            f"this model has learned no objective called {name!r}{hint} It has: {', '.join(names) or 'none'}"
+            f"this model has learned no objective called {name!r}{hint} it has {', '.join(names) or 'none'}"
         )
     if type(objective).judge is Objective.judge:
         raise RecipeError(f"the objective {name!r} tells no classes of pairs: name one that does, such as itm")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vlc_core.errors import RecipeError
-from vlc_core.nearest import nearest
+from vlc_core.nearest import did_you_mean
 from vlc_core.options import describe
 from vlc_core.plan.launching import launch_lines
 from vlc_core.recipe.components import PLACES
@@ -50,10 +50,9 @@ def find_preset(method: str, registry: Registry) -> Entry:
     if found:
         return found[0]
     names = [*dict.fromkeys(entry.plugin for entry in presets), *(entry.long_name for entry in presets)]
-    close = nearest(method, names)
-    hint = f"did you mean {close!r}? " if close else ""
+    hint = did_you_mean(method, names) or ";"
     known = ", ".join(names) or "none, as no plugin that is installed brings one"
-    raise RecipeError(f"no method or preset is called {method!r}: {hint}known are {known}")
+    raise RecipeError(f"no method or preset is called {method!r}{hint} known are {known}")
 
 
 def first_recipe(loaded: LoadedRecipe, entry: Entry, registry: Registry, *, file: str, schema: str) -> str:
