@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,22 +37,6 @@ checkpoint: {every: 4}
 VIT = "model.image={use: vit, size: 32, patch: 16, width: 16, depth: 1, heads: 2}"
 
 
-def vlc(*argv: str, cwd: Path) -> str:
-    """Runs the command, which must end well, and gives what it printed."""
-    unwanted = ("DS_ACCELERATOR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "VLC_PLUGINS")
-    environment = {k: v for k, v in os.environ.items() if k not in unwanted}
-    command = [str(Path(sys.executable).parent / "vlc"), *argv]
-    env = environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def metrics(run: Path) -> list[dict[str, float]]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in rows]
-
-
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """Sixteen plain colours, each with a word of its own."""
@@ -70,22 +50,22 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_short_run_learns_colours(recipe: Path) -> None:
+def test_a_short_run_learns_colours(vlc, metrics, recipe: Path) -> None:
     changes = ["--set", "train.steps=80", "--set", "train.optimizer.lr=1e-2"]
-    vlc("train", "align.yaml", *changes, "--set", "output=run", cwd=recipe)
+    vlc("train", "align.yaml", *changes, "--set", "output=run", cwd=recipe).fine()
     losses = [row["loss/align"] for row in metrics(recipe / "run")]
     assert losses[0] > math.log(16)
     assert sum(losses[-10:]) / 10 < 2.6
     assert metrics(recipe / "run")[-1]["logit_scale"] != pytest.approx(10.0)
 
 
-def test_ranks_micro_batches_and_a_second_start_take_the_same_steps(recipe: Path) -> None:
+def test_ranks_micro_batches_and_a_second_start_take_the_same_steps(vlc, metrics, recipe: Path) -> None:
     """Half of the negatives, LAMB under ZeRO 2 on two ranks in two parts each, begun again after four steps."""
     same = ["--set", VIT, "--set", "model.embed_dim=16", "--set", "objectives.align.negatives=0.5"]
     apart = ["--set", "deepspeed.zero_optimization.stage=2", "--set", "train.micro_batch_size=4", "--devices", "2"]
-    vlc("train", "align.yaml", *same, "--set", "output=one", cwd=recipe)
-    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--set", "train.steps=4", cwd=recipe)
-    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--resume", cwd=recipe)
+    vlc("train", "align.yaml", *same, "--set", "output=one", cwd=recipe).fine()
+    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--set", "train.steps=4", cwd=recipe).fine()
+    vlc("train", "align.yaml", *same, *apart, "--set", "output=two", "--resume", cwd=recipe).fine()
     one, two = metrics(recipe / "one"), metrics(recipe / "two")
     assert len(two) == 8
     for alone, together in zip(one, two, strict=True):

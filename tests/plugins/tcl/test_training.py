@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-COMMAND = Path(sys.executable).parent / "vlc"
 TINY = """\
 name: tiny-tcl
 seed: 3
@@ -47,41 +43,22 @@ LOSSES = [f"loss/{name}" for name in ("cma/i2t", "cma/t2i", "imc/i2i", "imc/t2t"
 KEYS = ["loss", *LOSSES, "loss/itm", "loss/mlm", "logit_scale", "grad_norm"]
 
 
-def environment() -> dict[str, str]:
-    ours = ("DS_ACCELERATOR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "VLC_PLUGINS", "PYTHONWARNINGS")
-    return {k: v for k, v in os.environ.items() if k not in ours} | {"OMP_NUM_THREADS": "1"}
-
-
-def vlc(*argv: str, cwd: Path) -> str:
-    """What the installed command prints, if it ends well."""
-    command = [str(COMMAND), *argv]
-    done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    """Of every step, without what depends on the clock."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "samples_per_second"} for row in rows]
-
-
-def agree(one: Path, other: Path) -> None:
-    for mine, theirs in zip(metrics(one), metrics(other), strict=True):
+def agree(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+    for mine, theirs in zip(one, other, strict=True):
         for key in KEYS:
             assert mine[key] == pytest.approx(theirs[key], rel=2e-4), (mine["step"], key)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(vlc, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the recipe, trained into ``run``."""
     made = tmp_path_factory.mktemp("tcl")
     (made / "tiny.yaml").write_text(TINY)
-    vlc("train", "tiny.yaml", cwd=made)
+    vlc("train", "tiny.yaml", cwd=made).fine()
     return made
 
 
-def test_every_term_is_logged_and_the_loss_is_their_weighted_sum(folder: Path):
+def test_every_term_is_logged_and_the_loss_is_their_weighted_sum(metrics, folder: Path):
     rows = metrics(folder / "run")
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     for row in rows:
@@ -90,9 +67,9 @@ def test_every_term_is_logged_and_the_loss_is_their_weighted_sum(folder: Path):
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
-def test_a_killed_run_goes_on_to_the_bit(folder: Path):
-    command = [str(COMMAND), "train", "tiny.yaml", "--set", "output=killed", "--set", "checkpoint.every=2"]
-    going = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL)
+def test_a_killed_run_goes_on_to_the_bit(vlc, metrics, command, environment, folder: Path):
+    train = ["train", "tiny.yaml", "--set", "output=killed", "--set", "checkpoint.every=2"]
+    going = subprocess.Popen([command, *train], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list((folder / "killed" / "checkpoints").glob("step-*")):
         assert going.poll() is None
@@ -103,8 +80,7 @@ def test_a_killed_run_goes_on_to_the_bit(folder: Path):
     last = max(path for path in (folder / "killed" / "checkpoints").glob("step-*") if path.suffix != ".partial")
     if last.name == "step-00000006":  # it was faster than the signal
         shutil.rmtree(last)
-    sets = command[2:]
-    assert "resumed after step" in vlc("train", *sets, "--resume", cwd=folder)
+    assert "resumed after step" in vlc(*train, "--resume", cwd=folder).fine()
     assert metrics(folder / "killed") == metrics(folder / "run")
     one, other = ((folder / run / "model" / "weights.safetensors").read_bytes() for run in ("run", "killed"))
     assert one == other
@@ -119,11 +95,11 @@ def test_a_killed_run_goes_on_to_the_bit(folder: Path):
     ],
     ids=["micro-batches", "two ranks, micro-batches, ZeRO 2", "two ranks, ZeRO 3"],
 )
-def test_losses_are_those_of_one_rank(folder: Path, ranks: int, sets: list[str]):
+def test_losses_are_those_of_one_rank(vlc, metrics, folder: Path, ranks: int, sets: list[str]):
     output = f"ranks-{ranks}-{len(sets)}"
     given = [part for one in (*sets, f"output={output}") for part in ("--set", one)]
-    vlc("train", "tiny.yaml", *given, "--devices", str(ranks), cwd=folder)
-    agree(folder / output, folder / "run")
+    vlc("train", "tiny.yaml", *given, "--devices", str(ranks), cwd=folder).fine()
+    agree(metrics(folder / output), metrics(folder / "run"))
 
 
 def test_the_towers_are_loaded_for_use(folder: Path):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +28,6 @@ checkpoint: {every: 4}
 """
 
 
-def vlc(*argv: str, cwd: Path) -> str:
-    """Runs the command, which must end well, and gives what it printed."""
-    unwanted = ("DS_ACCELERATOR", "RANK", "WORLD_SIZE", "LOCAL_RANK", "VLC_PLUGINS")
-    environment = {k: v for k, v in os.environ.items() if k not in unwanted}
-    command = [str(Path(sys.executable).parent / "vlc"), *argv]
-    env = environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def metrics(run: Path) -> list[dict[str, float]]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k != "samples_per_second"} for row in rows]
-
-
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders of plain colours, and pairs of others."""
@@ -65,13 +46,13 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_ranks_with_labels_only_and_with_pairs_only_train_together_under_zero_3(mixed: Path) -> None:
+def test_ranks_with_labels_only_and_with_pairs_only_train_together_under_zero_3(vlc, metrics, mixed: Path) -> None:
     """With one sample a rank, most steps have a rank without labels or one without pairs; none waits for another."""
     # Batch statistics would differ between one sample at a time and two.
     same = ["--set", "model.image={use: vit, size: 8, patch: 4, width: 16, depth: 1, heads: 2}"]
     stage = ["--set", "deepspeed.zero_optimization.stage=3", "--devices", "2"]
-    vlc("train", "mixed.yaml", *same, "--set", "output=one", cwd=mixed)
-    vlc("train", "mixed.yaml", *same, *stage, "--set", "output=two", cwd=mixed)
+    vlc("train", "mixed.yaml", *same, "--set", "output=one", cwd=mixed).fine()
+    vlc("train", "mixed.yaml", *same, *stage, "--set", "output=two", cwd=mixed).fine()
     one, two = metrics(mixed / "one"), metrics(mixed / "two")
     for alone, together in zip(one, two, strict=True):
         assert together == pytest.approx(alone, rel=1e-4, abs=1e-5)
@@ -80,14 +61,14 @@ def test_ranks_with_labels_only_and_with_pairs_only_train_together_under_zero_3(
     assert any(row["loss/bic"] == 0 for row in one), "every batch had two pairs"
 
 
-def test_two_views_and_a_classifier_learn_from_labels_among_pairs_in_micro_batches(mixed: Path) -> None:
+def test_two_views_and_a_classifier_learn_from_labels_among_pairs_in_micro_batches(vlc, metrics, mixed: Path) -> None:
     changes = [
         "objectives=[{use: supcon, temperature: 0.1}, {use: classify, features: embed}]",
         "model.image={use: vit, size: 8, patch: 4, width: 16, depth: 1, heads: 2}",
         "train={steps: 40, batch_size: 16, micro_batch_size: 4, optimizer: {lr: 2e-2}}",
         "output=views",
     ]
-    vlc("train", "mixed.yaml", *(x for s in changes for x in ("--set", s)), cwd=mixed)
+    vlc("train", "mixed.yaml", *(x for s in changes for x in ("--set", s)), cwd=mixed).fine()
     rows = metrics(mixed / "views")
     for name in ("loss/supcon", "loss/classify"):
         first, last = (sum(row[name] for row in part) for part in (rows[:5], rows[-5:]))
@@ -116,13 +97,13 @@ output: run
 
 
 def test_photographs_with_labels_and_drawings_with_captions_are_learned_together(
-    tmp_path: Path, shared_data: Path
+    vlc, metrics, tmp_path: Path, shared_data: Path
 ) -> None:
     """The run names photographs better than chance by their class names, and goes on after a crash to the bit."""
     (tmp_path / "real.yaml").write_text(REAL.format(data=shared_data))
-    vlc("train", "real.yaml", cwd=tmp_path)
+    vlc("train", "real.yaml", cwd=tmp_path).fine()
     _crash_after_step_30(tmp_path / "run", tmp_path / "died")
-    vlc("train", "real.yaml", "--set", "output=died", "--resume", cwd=tmp_path)
+    vlc("train", "real.yaml", "--set", "output=died", "--resume", cwd=tmp_path).fine()
     assert metrics(tmp_path / "died") == metrics(tmp_path / "run")
     result: dict[str, Any] = json.loads((tmp_path / "died" / "evaluations" / "zero-shot.json").read_text())
     # Four standard deviations above chance, 0.1 on 600 images: so short a run promises no more.
