@@ -197,7 +197,7 @@ def test_maps_of_all_blocks_are_the_sum_of_each():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("tow", "no objective called 'tow', did you mean 'two'"), ("silent", "'silent' tells no classes of pairs")],
+    [("tow", "no objective called 'tow'; did you mean 'two'"), ("silent", "'silent' tells no classes of pairs")],
 )
 def test_an_objective_that_is_not_there_or_judges_nothing_is_refused(name: str, words: str):
     with pytest.raises(RecipeError, match=words):
