@@ -53,18 +53,18 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def command() -> str:
+def vlc_path() -> str:
     """The installed ``vlc``, for tests that send it signals."""
     return str(Path(sys.executable).parent / "vlc")
 
 
 @pytest.fixture(scope="session")
-def installed_vlc(command: str, environment: dict[str, str]) -> Vlc:
+def installed_vlc(vlc_path: str, environment: dict[str, str]) -> Vlc:
     """Runs the installed ``vlc`` with arguments in a folder, as a user does: seconds of it are imports."""
 
     def run(*argv: str, cwd: Path, env: Mapping[str, str] | None = None) -> Ended:
         done = subprocess.run(
-            [command, *argv],
+            [vlc_path, *argv],
             cwd=cwd,
             env={**environment, **(env or {})},
             capture_output=True,

@@ -69,6 +69,7 @@ def _take(argv: Sequence[str], env: Mapping[str, str]) -> None:
     sys.argv = ["vlc", *argv]
     os.environ.clear()
     os.environ.update(env)
+    sys.path[:0] = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
     # Nothing may rest on chance that all forks share.
     random.seed()
     np.random.seed()

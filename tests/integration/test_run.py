@@ -226,9 +226,9 @@ def test_more_steps_are_no_other_run(vlc, trained):
 @pytest.mark.parametrize(
     ("number", "code", "ranks"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)]
 )
-def test_an_interrupt_saves_and_ends_with_its_code(trained, number, code, ranks, tmp_path):
+def test_an_interrupt_saves_and_ends_with_its_code(vlc_path, trained, number, code, ranks, tmp_path):
     folder, _ = trained
-    command = [str(Path(sys.executable).parent / "vlc"), "train", str(folder / "tiny.yaml")]
+    command = [vlc_path, "train", str(folder / "tiny.yaml")]
     command += ["--set", "train.steps=100000", "--set", f"output={tmp_path / 'run'}", "--devices", str(ranks)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     written = tmp_path / "run" / "metrics.jsonl"

@@ -6,19 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 from vlc_cli.main import run
 
-COMMAND = Path(sys.executable).parent / "vlc"
 
-
-def test_embed_survives_a_kill_and_search_finds_digits(vlc, trained, monkeypatch):
+def test_embed_survives_a_kill_and_search_finds_digits(vlc, vlc_path, trained, monkeypatch):
     folder, _ = trained
     embed = ("embed", "{use: digits, split: test}", "--model", "run", "--batch-size", "1", "--part-size", "10")
-    begun = subprocess.Popen([COMMAND, *embed, "--out", "killed"], cwd=folder, start_new_session=True)
+    begun = subprocess.Popen([vlc_path, *embed, "--out", "killed"], cwd=folder, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (folder / "killed" / "image-00001.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -67,9 +67,9 @@ def test_every_term_is_logged_and_the_loss_is_their_weighted_sum(metrics, folder
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
-def test_a_killed_run_goes_on_to_the_bit(vlc, metrics, command, environment, folder: Path):
+def test_a_killed_run_goes_on_to_the_bit(vlc, metrics, vlc_path, environment, folder: Path):
     train = ["train", "tiny.yaml", "--set", "output=killed", "--set", "checkpoint.every=2"]
-    going = subprocess.Popen([command, *train], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    going = subprocess.Popen([vlc_path, *train], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list((folder / "killed" / "checkpoints").glob("step-*")):
         assert going.poll() is None
