@@ -32,6 +32,8 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
         SMALL_VIT | {"pool": "mean", "heads": 4},
         SMALL_VIT | {"pre_norm": True, "activation": "quick_gelu", "depth": 1},
         SMALL_VIT | {"patch_dropout": 0.5, "dropout": 0.1, "mlp_ratio": 1.5, "recompute": True},
+        SMALL_VIT | {"stem": "convolutions"},
+        SMALL_VIT | {"stem": "convolutions", "patch": 8, "pool": "mean", "patch_dropout": 0.5},
     ],
     "resnet": [
         {"size": 16, "depth": 18, "width": 4, "stem": "small"},

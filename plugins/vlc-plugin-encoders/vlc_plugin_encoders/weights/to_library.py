@@ -33,6 +33,11 @@ def vision(encoder: VisionTransformer) -> nn.Module:
     Raises:
         RecipeError: None of them does, or the library is not installed.
     """
+    if encoder.stem is not None:
+        raise RecipeError(
+            "The transformers library has no vision transformer with a stem of convolutions: nothing was exported; "
+            "train with stem: patches for that."
+        )
     options = _options(encoder) | {"image_size": encoder.size, "patch_size": encoder.patch}
     own = encoder.state_dict()
     library = transformers()
