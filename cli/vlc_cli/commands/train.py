@@ -20,7 +20,7 @@ def train(
     ] = False,
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="Resume although the recipe is not the one the run began with."),
+        typer.Option("--allow-changes", help="Resume although recipe or data are not those the run began with."),
     ] = False,
     devices: Annotated[
         int,

@@ -7,12 +7,10 @@ import json
 import os
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,10 +20,6 @@ from vlc_core.errors import RecipeError, StorageError
 
 if TYPE_CHECKING:
     from vlc_core.interfaces.evaluator import Evaluation
-    from vlc_core.plugins import Plugins
-
-_PACKAGES = ("vlc-core", "torch", "deepspeed", "numpy", "pillow", "tokenizers", "safetensors", "transformers")
-
 
 LOCK = ".lock"
 
@@ -37,6 +31,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe = path / "recipe.yaml"
+        self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
@@ -95,21 +90,9 @@ class RunFolder:
             else:
                 path.unlink(missing_ok=True)
 
-    def write_environment(self, plugins: Plugins, world: int, device: str) -> None:
-        """What ran where: versions, plugins, machine."""
-        self._write(
-            "environment.json",
-            {
-                "packages": {name: _version(name) for name in _PACKAGES},
-                "plugins": {status.name: status.version for status in plugins.status},
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                "cpus": os.cpu_count(),
-                "device": device,
-                "world": world,
-                "command": sys.argv,
-            },
-        )
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """What the run runs with."""
+        self._write(self.environment.name, environment)
 
     def write_exit(self, outcome: Outcome) -> None:
         """How the run ended."""
@@ -187,10 +170,3 @@ def _locked(folder: Path) -> TextIO:
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be written ({error.strerror or error}): make room, and go on with --resume")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

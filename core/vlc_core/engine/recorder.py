@@ -16,6 +16,7 @@ from vlc_core.batch import Skipped
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import zero
 from vlc_core.engine.checkpoint import Checkpoint, Progress
+from vlc_core.engine.environment import Environment
 from vlc_core.engine.evaluate import evaluate_engine
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.metrics import MetricsFile, Read
@@ -70,14 +71,14 @@ class Recorder:
         self._file: MetricsFile | None = None
 
     @contextmanager
-    def recording(self, device: str) -> Iterator[None]:
-        """Opens the run folder; writes how the run ended where it ends with an error.
+    def recording(self, environment: Environment) -> Iterator[None]:
+        """Opens the run folder, with what it runs with in it; writes how the run ended where it ends with an error.
 
         A run that fails before its first step takes its new folder away again.
         """
         fresh = not self._folder.recipe.exists()
         if self._writes:
-            self._open(device)
+            self._open(environment)
         try:
             yield
         except BaseException as error:
@@ -144,9 +145,9 @@ class Recorder:
         self._close(outcome)
         return outcome
 
-    def _open(self, device: str) -> None:
+    def _open(self, environment: Environment) -> None:
         self._loaded.write(self._folder.recipe)
-        self._folder.write_environment(self._plugins, self._run.world, device)
+        self._folder.write_environment(environment)
         self._file = MetricsFile(self._folder.metrics, step=self._run.first_step)
         self._tell("vlc_run_start")
 

@@ -13,6 +13,7 @@ from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import optimizer as optimizers
 from vlc_core.engine import ranks, schedule, zero
 from vlc_core.engine.checkpoint import Checkpoint, Progress
+from vlc_core.engine.environment import compare_environments, environment
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
 from vlc_core.engine.place import place
@@ -21,6 +22,7 @@ from vlc_core.engine.recorder import Recorder, Trained
 from vlc_core.engine.run import Outcome, Run
 from vlc_core.engine.settings import deepspeed_config, rank_batch
 from vlc_core.engine.setup import wrap
+from vlc_core.engine.shortage import shortage_named
 from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import RecipeError
 from vlc_core.model.compiling import compile_towers
@@ -48,7 +50,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
         loaded: The recipe, both of its passes done.
         plugins: The loaded plugins; their run events are called on rank 0.
         resume: Go on from the newest checkpoint in the run folder; start where there is none.
-        allow_changes: Resume although the recipe differs from the run's own in ways that change the result.
+        allow_changes: Resume although recipe or data differ from the run's own in ways that change the result.
 
     Returns:
         How it ended: finished, or interrupted by a signal and saved.
@@ -57,6 +59,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
         RecipeError: The recipe contradicts itself, the number of ranks, or the run that is resumed.
         DataError: The data is missing or broken.
         Diverged: The loss or the gradient is not finite.
+        VlcError: Memory ran out.
         StorageError: The run folder cannot be written.
     """
     here = place()
@@ -74,7 +77,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
     try:
         with StopRequest().listening() as stop, ranks.losses_named(), ExitStack() as until_the_end:
             _refuse_other_recipes(loaded.recipe)
-            return _run(loaded, plugins, folder, ranks.on_first(take), on, stop)
+            return _run(loaded, plugins, folder, ranks.on_first(take), on, stop, allow_changes=allow_changes)
     finally:
         ranks.leave()
 
@@ -96,6 +99,8 @@ def _run(
     start: Path | None,
     on: torch.device,
     stop: StopRequest,
+    *,
+    allow_changes: bool,
 ) -> Outcome:
     recipe, registry = loaded.recipe, plugins.registry
     saved = None if start is None else checkpoints.load_checkpoint(start)
@@ -103,6 +108,9 @@ def _run(
 
     assemble.seed_everything(recipe.seed)
     data = assemble.build_data(recipe, registry, loaded.place)
+    with_what = environment(plugins, data, world=distributed.world(), device=str(on))
+    if saved is not None:
+        ranks.on_first(partial(compare_environments, folder.environment, with_what, allow=allow_changes))
     evaluators = assemble.build_evaluators(recipe, registry, loaded.place)
     tokenizer = _tokenizer(loaded, plugins, data, folder if saved is not None else None)
     towers = assemble.build_towers(recipe.model, registry, tokenizer, loaded.place)
@@ -138,7 +146,7 @@ def _run(
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))
     loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop)
-    with recorder.recording(str(on)), ranks.losses_named():
+    with recorder.recording(with_what), ranks.losses_named(), shortage_named(recipe, on):
         finished = loop.run(iter(loader), partial(optimizers.set_rate, engine.optimizer))
         return recorder.end(finished, stop.signal)
 

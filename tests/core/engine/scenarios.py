@@ -71,6 +71,12 @@ def loss_is_nan_on_rank_1(step: Step, number: int) -> torch.Tensor | None:
     return loss_is_nan(step, number) if distributed.rank() == 1 else None
 
 
+def memory_is_short(step: Step, number: int) -> torch.Tensor | None:
+    if number == 2:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.\nMore of it.")
+    return None
+
+
 def nothing(step: Step, number: int) -> torch.Tensor | None:
     return None
 
@@ -135,6 +141,7 @@ def on_one_rank(folder: Path) -> dict[str, Any]:
         stages = f"deepspeed.zero_optimization.stage={stage}"
         ended[f"gradient {stage}"] = run(folder, f"gradient-{stage}", gradient_is_nan, "checkpoint.every=1", stages)
     ended["resumed"] = run(folder, "nan", nothing, resume=True, first=2)
+    ended["short"] = run(folder, "short", memory_is_short)
     with full_disk(1):
         ended["full"] = run(folder, "full", nothing)
     ended["after full"] = run(folder, "full", nothing, resume=True)
@@ -142,6 +149,13 @@ def on_one_rank(folder: Path) -> dict[str, Any]:
     ended["bridged"] = run(folder, "full", nothing, "train.steps=6", resume=True)
     ended["again"] = run(folder, "whole", nothing)
     ended["finished"] = run(folder, "whole", nothing, resume=True)
+    began = folder / "whole" / "environment.json"
+    had = json.loads(began.read_text())
+    had["data"]["digits"]["samples"] += 1
+    had["packages"]["torch"] = "2.0.0"
+    began.write_text(json.dumps(had))
+    ended["other data"] = run(folder, "whole", nothing, resume=True)
+    ended["other data all the same"] = run(folder, "whole", nothing, resume=True, force=True)
     ended["misfit"] = run(folder, "whole", nothing, "model.embed_dim=6", resume=True, force=True)
     os.environ["NAME_OF_NOBODY"] = "x"
     ended["bad data"] = run(folder, "bad", nothing, "data.train=[{use: folder, path: nowhere}]")
