@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vlc_plugin_search.indexing.exact import best
+from vlc_plugin_search.indexing.exact import best, rows_at_once
 
 
 def one_by_one(queries, rows, k):
@@ -60,3 +60,16 @@ def test_a_query_without_news_keeps_what_it_has_while_another_gets_better():
     scores, numbers = best(torch.eye(2), rows.split(10), 3)
     assert numbers.tolist() == [[0, 1, 2], [50, 51, 52]]
     assert scores.tolist() == [[1.0] * 3] * 2
+
+
+def test_halves_that_are_converted_in_pieces_are_compared_as_one_block():
+    rows, asked = few_values(2100, 512, seed=1), few_values(2, 512, seed=2)
+    scores, numbers = best(asked, [rows[:2000].half(), rows[2000:].half()], 7)
+    whole = asked.double() @ rows.double().T
+    order = np.lexsort((np.broadcast_to(np.arange(2100), whole.shape), -whole.numpy()))[:, :7]
+    assert numbers.tolist() == order.tolist()
+    assert scores.tolist() == np.take_along_axis(whole.numpy(), order, 1).tolist()
+
+
+def test_few_queries_look_at_more_rows_at_once():
+    assert [rows_at_once(queries) for queries in (1, 16, 64, 256, 5000)] == [65536, 65536, 16384, 4096, 4096]

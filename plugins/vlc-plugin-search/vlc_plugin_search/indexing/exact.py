@@ -15,8 +15,16 @@ from torch import Tensor
 
 from vlc_core.products import product
 
-BLOCK = 4096
-"""Rows that are compared at once: with their scores they stay in the processor's caches."""
+_SCORES = 1 << 20
+"""Scores that are looked through at once: few enough for the processor's caches."""
+_FEWEST, _MOST = 4096, 65_536
+_CONVERTED = 1 << 19
+"""Numbers that are brought to float32 at once: the product finds them in the caches of its own core."""
+
+
+def rows_at_once(queries: int) -> int:
+    """Rows of a block: for few queries more of them, or what a block costs by itself outweighs its products."""
+    return max(_FEWEST, min(_MOST, _SCORES // queries))
 
 
 def best(query_QD: Tensor, blocks: Iterable[Tensor], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -27,27 +35,27 @@ def best(query_QD: Tensor, blocks: Iterable[Tensor], k: int) -> tuple[NDArray[np
 
     Args:
         query_QD: float32.
-        blocks: The rows in order, (R, D) each.
+        blocks: The rows in order, (R, D) each; best with :func:`rows_at_once` rows.
         k: At least one.
     """
     top = Running(len(query_QD), k)
     first = 0
-    for block_RD in _float32(blocks):
-        top.add(product(query_QD, block_RD), first)
-        first += len(block_RD)
+    for score_QR in _scores(query_QD, blocks):
+        top.add(score_QR, first)
+        first += score_QR.shape[1]
     return top.result()
 
 
-def _float32(blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The blocks in float32, each until the next is asked for: new memory for each would cost more than products do."""
-    room = torch.empty(0)
+def _scores(query_QD: Tensor, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The products (Q, R) with each block, of shorter numbers by pieces that fit the caches once they are float32."""
+    at_once = max(1, _CONVERTED // query_QD.shape[1])
+    room_RD = torch.empty(at_once, query_QD.shape[1])
     for block_RD in blocks:
         if block_RD.dtype == torch.float32:
-            yield block_RD
+            yield product(query_QD, block_RD)
             continue
-        if len(room) < len(block_RD):
-            room = torch.empty(block_RD.shape)
-        yield room[: len(block_RD)].copy_(block_RD)
+        pieces = block_RD.split(at_once)
+        yield torch.cat([product(query_QD, room_RD[: len(piece)].copy_(piece)) for piece in pieces], dim=1)
 
 
 class Found(NamedTuple):

@@ -21,7 +21,6 @@ from vlc_core.errors import StorageError
 from vlc_plugin_search.embedding import parts
 from vlc_plugin_search.embedding.description import Description
 from vlc_plugin_search.embedding.store import Store
-from vlc_plugin_search.indexing.exact import BLOCK
 from vlc_plugin_search.sides import Kind, Side
 
 
@@ -46,15 +45,18 @@ class Vectors:
     def __len__(self) -> int:
         return self._rows
 
-    def blocks(self) -> Iterator[Tensor]:
+    def blocks(self, rows: int) -> Iterator[Tensor]:
         """Blocks (R, D) in the precision that they are kept in.
+
+        Args:
+            rows: R where there is a matrix; the parts have blocks of their own.
 
         Raises:
             StorageError: The index or a part is broken.
         """
         matrix = self._mapped()
         if matrix is not None:
-            yield from torch.from_numpy(matrix).split(BLOCK)
+            yield from torch.from_numpy(matrix).split(rows)
             return
         for file in self._files:
             for piece in parts.read_vectors(file, self._width):

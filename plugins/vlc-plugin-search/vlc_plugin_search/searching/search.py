@@ -23,7 +23,7 @@ from vlc_core.nearest import did_you_mean
 from vlc_plugin_search.embedding.parts import COLUMNS
 from vlc_plugin_search.embedding.store import Store
 from vlc_plugin_search.indexing.ann import NOWHERE, best_by_graph
-from vlc_plugin_search.indexing.exact import best
+from vlc_plugin_search.indexing.exact import best, rows_at_once
 from vlc_plugin_search.indexing.vectors import Vectors
 from vlc_plugin_search.searching.query import Kind, Query, combine
 from vlc_plugin_search.sides import Kind as IndexKind
@@ -127,7 +127,7 @@ class Search:
         if self.kind is IndexKind.ANN:
             found = best_by_graph(vectors_QD, self._graph, wanted, expansion=self._expansion)
         else:
-            found = best(vectors_QD, self._vectors.blocks(), wanted)
+            found = best(vectors_QD, self._vectors.blocks(rows_at_once(len(vectors_QD))), wanted)
         return [
             Answer(query, self._hits(scores, rows, set(left_out), k))
             for query, scores, rows, left_out in zip(queries, *found, own, strict=True)
