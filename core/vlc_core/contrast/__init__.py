@@ -5,7 +5,7 @@
 
 from vlc_core.contrast.keys import Queue, joined_logsums, key_losses
 from vlc_core.contrast.op import Attended, PairSums, pair_logsumexp, streaming_logsumexp, streaming_mean
-from vlc_core.contrast.targets import batch_mean, label_losses, pair_losses
+from vlc_core.contrast.targets import batch_mean, label_sums, pair_losses
 
 __all__ = [
     "Attended",
@@ -14,7 +14,7 @@ __all__ = [
     "batch_mean",
     "joined_logsums",
     "key_losses",
-    "label_losses",
+    "label_sums",
     "pair_logsumexp",
     "pair_losses",
     "streaming_logsumexp",

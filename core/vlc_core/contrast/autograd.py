@@ -15,10 +15,11 @@ from torch.autograd.function import once_differentiable
 
 from vlc_core.contrast import fused
 from vlc_core.contrast.chunked import Chunks
-from vlc_core.contrast.classes import BLOCK, Classes, ToMeans
+from vlc_core.contrast.classes import Classes, ToMeans
 from vlc_core.contrast.fused import Panels
+from vlc_core.contrast.own import add_own, own_products
 from vlc_core.contrast.sums import Sums
-from vlc_core.contrast.tiles import Groups, blocks
+from vlc_core.contrast.tiles import Groups
 from vlc_core.distributed import all_max, all_sum, first_row, gather_rows, rank
 
 LN_2 = math.log(2.0)
@@ -54,9 +55,9 @@ def differentiable_sums(
     first: int | None = None,
     classes: Classes | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Natural log-sums of rows and of this rank's columns, own logits, and how far these lie above their class's.
+    """Natural log-sums of rows and of this rank's columns, own logits, how far these lie above their class's in all.
 
-    Empty where they were not asked for: by ``both``, ``first`` and ``classes``, the last of which needs the one before.
+    Empty or zero where they were not asked for: by ``both``, ``first`` and ``classes``, which needs the one before.
     """
     scale = scale if isinstance(scale, Tensor) else torch.tensor(float(scale), device=anchors.device)
     needed = (torch.is_grad_enabled() and t.requires_grad for t in (anchors, keys, scale))
@@ -97,19 +98,15 @@ class _LogSumExp(torch.autograd.Function):
         columns_K = found.rows.new_empty(0) if found.columns is None else found.columns
         if counts is not None:
             columns_K = found.columns = _summed_over_ranks(columns_K)
-        own_A = apart_A = found.rows.new_empty(0)
-        class_means = None
+        own_A, apart, to_means = found.rows.new_empty(0), found.rows.new_zeros(()), None
         if first is not None:
-            own_A = _own_similarities(anchors, keys, first, found.rows) * scale
-        if first is not None and classes is not None:
-            class_means = classes.means(keys.to(found.rows.dtype))
-            apart_A = ToMeans(anchors, keys, first, classes, class_means).distances() * scale
+            with without_autocast(anchors):
+                own_A, apart, to_means = _own_and_apart(anchors, keys, scale, first, classes, found.rows)
         groups = (None, None) if exclude is None else exclude
         sums = (found.rows, found.columns, found.means, *(found.kept or ()))
-        ctx.save_for_backward(anchors, keys, scale, *groups, class_means, *sums)
-        ctx.wanted, ctx.counts, ctx.shift, ctx.first, ctx.classes = wanted, counts, found.shift, first, classes
-        wide = found.rows.dtype
-        return found.rows * LN_2, _of_this_rank(columns_K, counts) * LN_2, own_A.to(wide), apart_A.to(wide)
+        ctx.save_for_backward(anchors, keys, scale, *groups, *sums)
+        ctx.wanted, ctx.counts, ctx.shift, ctx.first, ctx.to_means = wanted, counts, found.shift, first, to_means
+        return found.rows * LN_2, _of_this_rank(columns_K, counts) * LN_2, own_A, apart
 
     @staticmethod
     @once_differentiable
@@ -117,7 +114,7 @@ class _LogSumExp(torch.autograd.Function):
         ctx: Any, rows: Tensor, columns: Tensor, to_own: Tensor, to_apart: Tensor
     ) -> tuple[Tensor | None, ...]:
         anchors, keys, scale, *others = ctx.saved_tensors
-        anchor_group, key_group, class_means, row_sums, column_sums, means, *kept = others
+        anchor_group, key_group, row_sums, column_sums, means, *kept = others
         wanted: Wanted = ctx.wanted
         exclude = None if anchor_group is None else (anchor_group, key_group)
         column_gradient = None
@@ -135,35 +132,45 @@ class _LogSumExp(torch.autograd.Function):
                     to_keys=wanted.to_keys,
                 )
             if ctx.first is not None:
-                _add_own(to_anchors, to_keys, anchors, keys, ctx.first, to_own)
-            if class_means is not None:
-                distances = ToMeans(anchors, keys, ctx.first, ctx.classes, class_means)
-                if to_anchors is not None:
-                    distances.add_to_anchors(to_anchors, to_apart)
-                if to_keys is not None:
-                    distances.add_to_keys(to_keys, to_apart)
+                _add_own(to_anchors, to_keys, anchors, keys, ctx.first, to_own, ctx.to_means, to_apart)
         return *_scaled(to_anchors, to_keys, anchors, keys, scale, wanted), None, None, None, None, None
 
 
-def _own_similarities(anchors: Tensor, keys: Tensor, first: int, like: Tensor) -> Tensor:
-    """anchorᵢ · its own key, (A,), a block at a time: whole tensors would cost more memory than time."""
-    similarity_A = torch.empty_like(like)
-    for rows in blocks(anchors.shape[0], BLOCK):
-        own_RD = keys[first + rows.start : first + rows.stop].to(like.dtype)
-        similarity_A[rows] = (anchors[rows].to(like.dtype) * own_RD).sum(dim=1)
-    return similarity_A
+def _own_and_apart(
+    anchors: Tensor, keys: Tensor, scale: Tensor, first: int, classes: Classes | None, like: Tensor
+) -> tuple[Tensor, Tensor, ToMeans | None]:
+    """The own logits, (A,); by how much their sum is above that of logits with class means; and what that came of."""
+    factor, wide = scale.reshape(()).to(like), like.dtype
+    own_A = own_products(anchors, keys[first : first + anchors.shape[0]], wide)
+    if classes is None:
+        return own_A * factor, own_A.new_zeros(()), None
+    to_means = ToMeans.of(anchors.to(wide), keys.to(wide), classes, first)
+    return own_A * factor, to_means.distance(own_A) * factor, to_means
 
 
 def _add_own(
-    to_anchors: Tensor | None, to_keys: Tensor | None, anchors: Tensor, keys: Tensor, first: int, gradient: Tensor
+    to_anchors: Tensor | None,
+    to_keys: Tensor | None,
+    anchors: Tensor,
+    keys: Tensor,
+    first: int,
+    to_own: Tensor,
+    to_means: ToMeans | None,
+    to_apart: Tensor,
 ) -> None:
-    """Adds the gradient that comes through the own logits."""
-    for rows in blocks(anchors.shape[0], BLOCK):
-        gradient_R1, own = gradient[rows, None], slice(first + rows.start, first + rows.stop)
-        if to_anchors is not None:
-            to_anchors[rows].addcmul_(gradient_R1, keys[own].to(gradient.dtype))
-        if to_keys is not None:
-            to_keys[own].addcmul_(gradient_R1, anchors[rows].to(gradient.dtype))
+    """Adds the gradients that come through the own logits and through how far they lie apart."""
+    own, end = slice(first, first + anchors.shape[0]), first + anchors.shape[0]
+    of_keys = of_anchors = None
+    if to_means is not None:
+        to_own = torch.addcmul(to_own, to_means.shared, to_apart)
+        of_anchors, of_keys = to_means.less(to_apart)
+    if to_anchors is not None:
+        add_own(to_anchors, keys[own], to_own, None if of_anchors is None else of_anchors.at(own))
+    if to_keys is not None:
+        add_own(to_keys[own], anchors, to_own, None if of_keys is None else of_keys.at(own))
+    if to_keys is not None and of_keys is not None:
+        for others in (slice(0, first), slice(end, to_keys.shape[0])):
+            of_keys.at(others).subtract_from(to_keys[others])
 
 
 def _scaled(

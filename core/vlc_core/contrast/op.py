@@ -69,8 +69,8 @@ class PairSums(NamedTuple):
         rows: For each of this rank's anchors, log Σ exp of its logits with all keys but its own.
         columns: For each of this rank's keys, the same over all anchors but its own.
         own: The logit of each of this rank's anchors with its own key.
-        apart: How far that lies above the anchor's mean logit with the keys of its class, the own one included; empty
-            where no two keys are of one class.
+        apart: How far that lies above the anchor's mean logit with the keys of its class, the own one included, summed
+            over this rank's anchors: a scalar, 0 where no two keys are of one class.
     """
 
     rows: Tensor
@@ -105,8 +105,6 @@ def pair_logsumexp(
     number_K = torch.arange(keys.shape[0], device=keys.device)
     exclude = (number_K[first : first + anchors.shape[0]], number_K)
     classes = None if labels is None else Classes.of(labels)
-    if classes is not None and classes.all_alone:
-        classes = None
     sums = differentiable_sums(
         anchors, keys, scale, both=True, exclude=exclude, counts=counts, first=first, classes=classes
     )

@@ -1,7 +1,7 @@
 """What an anchor should match, said in one call: its own key, or the keys of its label.
 
-Each function returns one cross entropy per anchor, not averaged. All have one form: for an anchor a with its
-own key k, and a target whose weighted mean of the keys is t,
+Each function returns one cross entropy per anchor, not averaged, or their sum. All have one form: for an anchor a with
+its own key k, and a target whose weighted mean of the keys is t,
 
     log Σⱼ exp(s·a·kⱼ) − s·a·t  =  softplus(log Σ_{j≠own} exp(s·a·kⱼ) − s·a·k)  +  s·a·(k − t).
 
@@ -69,7 +69,7 @@ def pair_losses(
     return losses[0] + smoothing * scale * drifts[0], losses[1] + smoothing * scale * drifts[1]
 
 
-def label_losses(
+def label_sums(
     left_BD: Tensor, right_BD: Tensor, labels_B: Tensor, scale: Tensor | float, *, gather: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Every row matches all rows of the other side that have its label, each by an equal share.
@@ -82,19 +82,17 @@ def label_losses(
         gather: Take the keys from all ranks.
 
     Returns:
-        Two (B,) tensors: of left anchors over right keys, and of right anchors over left keys. Over the whole
-        batch the target's part is the same in both directions, Σ over classes of (Σ left)·(Σ right)/size; the
-        second result takes the first one's, so that its sum over all ranks is right and its single entries
-        are not.
+        Two scalars, summed over this rank's rows: of left anchors over right keys, and of right anchors over left keys.
+        Over the whole batch the target's part is the same in both directions, Σ over classes of
+        (Σ left)·(Σ right)/size; the second result takes the first one's, so that its total over all ranks is right and
+        one rank's alone is not.
     """
     place = _Place.of(left_BD, gather)
     keys_GD = _gathered(right_BD, place)
     labels_G = _gathered(labels_B, place)
     sums = pair_logsumexp(left_BD, keys_GD, scale, first=place.first, counts=place.counts, labels=labels_G)
-    losses = softplus_exact(sums.rows - sums.own), softplus_exact(sums.columns - sums.own)
-    if sums.apart.shape != sums.own.shape:  # no two rows have one label
-        return losses
-    return losses[0] + sums.apart, losses[1] + sums.apart
+    left, right = softplus_exact(sums.rows - sums.own).sum(), softplus_exact(sums.columns - sums.own).sum()
+    return left + sums.apart, right + sums.apart
 
 
 def batch_mean(total: Tensor, count: int, *, gather: bool) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vlc_core.contrast import batch_mean, label_losses, streaming_logsumexp
+from vlc_core.contrast import batch_mean, label_sums, streaming_logsumexp
 from vlc_core.contrast.targets import softplus_exact
 from vlc_core.distributed import first_row, gather_rows, row_counts
 from vlc_core.distributed import gather as gather_ranks
@@ -58,9 +58,9 @@ def bic_sum(
 
     With one direction and several ranks, a rank's own sum is no meaningful number; their total is.
     """
-    image_to_text_B, text_to_image_B = label_losses(image, text, labels, logit_scale, gather=gather)
-    losses: dict[Direction, Tensor] = {"i2t": image_to_text_B, "t2i": text_to_image_B}
-    return torch.stack([losses[direction].sum() for direction in directions]).mean()
+    image_to_text, text_to_image = label_sums(image, text, labels, logit_scale, gather=gather)
+    sums: dict[Direction, Tensor] = {"i2t": image_to_text, "t2i": text_to_image}
+    return torch.stack([sums[direction] for direction in directions]).mean()
 
 
 def supcon_loss(

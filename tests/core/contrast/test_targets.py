@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlc_core.contrast import classes, label_losses, pair_losses
+from vlc_core.contrast import label_sums, own, pair_losses
 from vlc_core.contrast.targets import chosen_keys
 
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-4)]
@@ -114,7 +114,7 @@ def test_rows_match_all_rows_of_their_label(naive: Any, scale: float, dtype: tor
     expected = naive.value_and_gradients(
         total(lambda a, k, s: tuple(naive.cross_entropies(x, y, s, target) for x, y in ((a, k), (k, a)))), inputs
     )
-    found = naive.value_and_gradients(total(lambda a, k, s: label_losses(a, k, labels, s)), inputs, dtype)
+    found = naive.value_and_gradients(total(lambda a, k, s: label_sums(a, k, labels, s)), inputs, dtype)
     assert naive.worst_error(found, expected) < tolerance
 
 
@@ -124,28 +124,45 @@ def test_labels_that_all_differ_give_the_loss_of_pairs_to_the_bit(
     naive: Any, labels: Tensor, dtype: torch.dtype
 ) -> None:
     left, right, scale = (x.to(dtype) for x in pairs(naive, 50, 0.7, 100.0))
-    for found, expected in zip(label_losses(left, right, labels, scale), pair_losses(left, right, scale), strict=True):
-        assert torch.equal(found, expected)
+    for found, expected in zip(label_sums(left, right, labels, scale), pair_losses(left, right, scale), strict=True):
+        assert torch.equal(found, expected.sum())
 
 
 def test_classes_reach_beyond_a_block_of_rows(naive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last block is smaller, and most classes lie in several."""
-    monkeypatch.setattr(classes, "BLOCK", 16)
+    monkeypatch.setattr(own, "BLOCK", 16)
     inputs = pairs(naive, 70, 1.0, 14.3)
     labels = torch.randint(-1, 9, (70,), generator=torch.Generator().manual_seed(1))
     target = naive.same_label_target(labels)
     expected = naive.value_and_gradients(
         total(lambda a, k, s: tuple(naive.cross_entropies(x, y, s, target) for x, y in ((a, k), (k, a)))), inputs
     )
-    found = naive.value_and_gradients(total(lambda a, k, s: label_losses(a, k, labels, s)), inputs)
+    found = naive.value_and_gradients(total(lambda a, k, s: label_sums(a, k, labels, s)), inputs)
     assert naive.worst_error(found, expected) < 1e-10
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_pairs_beside_a_class_move_to_the_bit_as_among_pairs_alone(naive: Any, dtype: torch.dtype) -> None:
+    """Their loss is tiny, and a rounded share of a class would drown it."""
+    inputs = [x.to(dtype) for x in pairs(naive, 50, 0.3, 100.0)]
+    labels = torch.full((50,), -1)
+    labels[::10], labels[7], labels[9] = 3, 4, 5
+    alone = labels != 3
+    moved = [
+        torch.autograd.grad(sum(x.sum() for x in loss(*leaves)), leaves[:2])
+        for loss in (lambda a, k, s: label_sums(a, k, labels, s), pair_losses)
+        for leaves in [[x.clone().requires_grad_() for x in inputs]]
+    ]
+    for found, expected in zip(*moved, strict=True):
+        assert torch.equal(found[alone], expected[alone])
+        assert not torch.equal(found[~alone], expected[~alone])
 
 
 def test_a_frozen_side_gets_no_gradient_and_the_other_its_own(naive: Any) -> None:
     labels = torch.randint(-1, 4, (30,), generator=torch.Generator().manual_seed(2))
     whole = [x.requires_grad_() for x in pairs(naive, 30, 1.0, 14.3)]
-    torch.cat(label_losses(whole[0], whole[1], labels, whole[2])).sum().backward()
+    sum(label_sums(whole[0], whole[1], labels, whole[2])).backward()
     for learnt in range(3):
         inputs = [x.detach().requires_grad_(number == learnt) for number, x in enumerate(whole)]
-        torch.cat(label_losses(inputs[0], inputs[1], labels, inputs[2])).sum().backward()
+        sum(label_sums(inputs[0], inputs[1], labels, inputs[2])).backward()
         torch.testing.assert_close(inputs[learnt].grad, whole[learnt].grad, rtol=1e-10, atol=1e-12)
