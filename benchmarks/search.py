@@ -37,7 +37,7 @@ from usearch.index import Index
 from vlc_core.products import product
 from vlc_plugin_search.indexing.ann import best_by_graph
 from vlc_plugin_search.indexing.exact import best, rows_at_once
-from vlc_plugin_search.indexing.vectors import map_matrix
+from vlc_plugin_search.indexing.matrix import map_matrix, write_matrix
 
 WIDTH, K = 512, 10
 RECALL_QUERIES = 1000
@@ -109,14 +109,14 @@ def clustered(count: int, seed: int, *, kinds: int = KINDS, share: float = 0.7, 
 
 def exact(rows: int, queries: list[int], turns: int, folder: Path) -> None:
     """Prints the times of exact search and of the peer."""
-    made = np.lib.format.open_memmap(folder / "f32.npy", mode="w+", dtype=np.float32, shape=(rows, WIDTH))
-    half = np.lib.format.open_memmap(folder / "f16.npy", mode="w+", dtype=np.float16, shape=(rows, WIDTH))
-    for number, first in enumerate(range(0, rows, 1 << 16)):
-        made[first : first + (1 << 16)] = clustered(min(1 << 16, rows - first), number + 1)
-        half[first : first + (1 << 16)] = made[first : first + (1 << 16)]
-    made.flush()
-    half.flush()
-    row_ND = torch.from_numpy(np.array(made))
+    row_ND = np.empty((rows, WIDTH), np.float32)
+    for first in range(0, rows, 1 << 16):
+        row_ND[first : first + (1 << 16)] = clustered(min(1 << 16, rows - first), 1 + first)
+    for name, dtype in (("f32", np.float32), ("f16", np.float16)):
+        pieces = (row_ND[first : first + 256].astype(dtype) for first in range(0, rows, 256))
+        for _ in write_matrix(folder / f"{name}.npy", pieces, shape=(rows, WIDTH), dtype=dtype):
+            pass
+    memory_ND = torch.from_numpy(row_ND)
     query_1D = torch.from_numpy(clustered(1, 10**6))
     mapped = {name: torch.from_numpy(map_matrix(folder / f"{name}.npy", (rows, WIDTH))) for name in ("f32", "f16")}
     for name, matrix in mapped.items():
@@ -129,10 +129,10 @@ def exact(rows: int, queries: list[int], turns: int, folder: Path) -> None:
         query_QD = torch.from_numpy(clustered(count, 10**6))
         at_once = rows_at_once(count)
         cases: dict[str, Callable[[], Any]] = {
-            "bare product and top-k": partial(bare, query_QD, row_ND),
+            "bare product and top-k": partial(bare, query_QD, memory_ND),
             "bare, from the mapped file": partial(bare, query_QD, mapped["f32"]),
             "float32 index": partial(best, query_QD, mapped["f32"].split(at_once), K),
-            "float32, from memory": partial(best, query_QD, row_ND.split(at_once), K),
+            "float32, from memory": partial(best, query_QD, memory_ND.split(at_once), K),
             "float16 index": partial(best, query_QD, mapped["f16"].split(at_once), K),
         }
         found = {name: work() for name, work in cases.items()}

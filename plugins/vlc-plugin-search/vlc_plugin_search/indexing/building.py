@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from vlc_plugin_data.tars.kept import whole
 from vlc_plugin_search.embedding.description import Description
 from vlc_plugin_search.embedding.parts import read_vectors
 from vlc_plugin_search.embedding.store import Store
+from vlc_plugin_search.indexing.matrix import write_matrix
 from vlc_plugin_search.sides import Kind, Side
 
 Progress = Callable[[int, int], None]
@@ -55,18 +55,9 @@ def _exact(
     store: Store, description: Description, side: Side, rows: int, pieces: Iterator[NDArray[Any]]
 ) -> Iterator[int]:
     """Writes one matrix, to be mapped into memory; gives how many rows each step adds."""
-    with whole(store.index(side, Kind.EXACT)) as temporary, temporary.open("wb") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(description.precision.value)),
-            "fortran_order": False,
-            "shape": (rows, description.width),
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-        for piece in pieces:
-            file.write(np.ascontiguousarray(piece).data)
-            yield len(piece)
-        file.flush()
-        os.fsync(file.fileno())
+    shape = rows, description.width
+    with whole(store.index(side, Kind.EXACT)) as temporary:
+        yield from write_matrix(temporary, pieces, shape=shape, dtype=description.precision.value)
 
 
 def _ann(

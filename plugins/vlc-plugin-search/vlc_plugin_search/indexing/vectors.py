@@ -8,7 +8,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -17,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vlc_core.errors import StorageError
 from vlc_plugin_search.embedding import parts
 from vlc_plugin_search.embedding.description import Description
 from vlc_plugin_search.embedding.store import Store
+from vlc_plugin_search.indexing.matrix import map_matrix
 from vlc_plugin_search.sides import Kind, Side
 
 
@@ -113,21 +112,3 @@ class Vectors:
         if self._matrix is None and self._matrix_file.is_file():
             self._matrix = map_matrix(self._matrix_file, (self._rows, self._width))
         return self._matrix
-
-
-def map_matrix(file: Path, shape: tuple[int, int]) -> NDArray[Any]:
-    """The matrix in ``file``.
-
-    Raises:
-        StorageError: It is broken, or of another shape.
-    """
-    try:
-        # Copy on write: nothing is ever written, but torch takes only what could be.
-        matrix: NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
-        if matrix.shape != shape:
-            raise ValueError(f"it holds {matrix.shape} numbers, and the parts {shape}")
-    except (OSError, ValueError, EOFError) as error:
-        raise StorageError(
-            f"the index {file} is broken ({error}): remove it and run the same vlc embed again"
-        ) from error
-    return matrix
