@@ -2,7 +2,7 @@
 
 The usual way makes the matrix of targets (rows with equal labels, each row divided by its sum) and two soft cross
 entropies over the matrix of logits. Forward and backward on given embeddings, in turns, so that all see the same
-machine; a ratio is the median over the turns.
+machine; a ratio is the median over the turns, and between the quartiles in brackets lies half of them.
 
     python benchmarks/bic.py                                # two threads, by the clock on the wall
     python benchmarks/bic.py --threads 1 --clock cpu        # processor time of one thread, which others disturb least
@@ -98,16 +98,19 @@ def report(
             taken, values[each] = step(LOSSES[each], inputs, labels, clock)
             if turn > 0:
                 seconds[each].append(taken)
-    beside = {
-        other: statistics.median(a / b for a, b in zip(seconds["bic"], seconds[other], strict=True))
-        for other in ("clip", "usual way")
-    }
+    beside = {other: ratio(seconds["bic"], seconds[other]) for other in ("clip", "usual way")}
     apart = abs(values["bic"] - values["usual way"]) / values["usual way"]
     print(
         f"{rows:6d} rows  {name:14s} bic {statistics.median(seconds['bic']) * 1e3:8.1f} ms"
-        f"  {beside['clip']:5.3f} x clip  {beside['usual way']:5.3f} x the usual way  losses differ by {apart:.1e}",
+        f"  {beside['clip']} x clip  {beside['usual way']} x the usual way  losses differ by {apart:.1e}",
         flush=True,
     )
+
+
+def ratio(ours: list[float], theirs: list[float]) -> str:
+    """The median of the turns' ratios, and their quartiles."""
+    low, middle, high = statistics.quantiles((a / b for a, b in zip(ours, theirs, strict=True)), n=4)
+    return f"{middle:5.3f} ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from vlc_core.engine.evaluate import evaluate_run
@@ -104,6 +106,18 @@ def test_what_cannot_be_measured_is_one_sentence(folder, evaluator, code, messag
     with pytest.raises(VlcError, match=message) as caught:
         evaluate_run(folder / "run", plugins(), sets=[f"evaluate.with=[{evaluator}]"])
     assert caught.value.exit_code == code
+
+
+def test_classes_that_training_does_not_have_are_measured_on_and_told(folder, tmp_path, caplog):
+    for name in ("one", "heron"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "a.png")
+    data = f"{{use: folder, path: {tmp_path}}}"
+    with caplog.at_level(logging.WARNING, "vlc"):
+        found = evaluate_run(folder / "run", plugins(), sets=[f"evaluate.with=[{{use: zero-shot, data: {data}}}]"])
+    assert found["zero-shot"].details["samples"] == 2
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith("evaluate.with.zero-shot: 1 of its 2 classes are no label of the training data: heron;")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,19 @@ def environment(plugins: Plugins, data: Data, *, world: int, device: str) -> Env
     }
 
 
+def trained_classes(began: Path) -> list[str]:
+    """The names of the classes that a run was trained on, of all its sources.
+
+    Args:
+        began: The ``environment.json`` of the run; one that is missing, broken or of an earlier version names none.
+    """
+    try:
+        sources = json.loads(began.read_bytes())["data"].values()
+        return [str(name) for source in sources for name in source.get("class_names", ())]
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return []
+
+
 def compare_environments(began: Path, now: Environment, *, allow: bool) -> None:
     """Looks at what a run had before and has now, and warns of other versions.
 
@@ -68,10 +81,10 @@ def compare_environments(began: Path, now: Environment, *, allow: bool) -> None:
 
 
 def _size(dataset: Any) -> dict[str, Any]:
-    """How many samples and classes, and a digest of the classes' names in their order."""
-    names = dataset.classes or []
-    digest = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:16]
-    return {"samples": len(dataset), "classes": len(names), "names": digest}
+    """How many samples and classes, the classes' names in their order, and a digest of these."""
+    names = list(dataset.classes or ())
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
+    return {"samples": len(dataset), "classes": len(names), "names": digest, "class_names": names}
 
 
 def _other_data(before: Environment, now: Environment) -> Iterator[str]:

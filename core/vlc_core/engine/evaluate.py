@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vlc_core import options
+from vlc_core.engine.environment import trained_classes
 from vlc_core.engine.folder import RunFolder
 from vlc_core.errors import RecipeError, StorageError
 from vlc_core.inference import Inference
@@ -20,6 +22,7 @@ from vlc_core.model.judging import Look, Pairs
 from vlc_core.nearest import did_you_mean
 from vlc_core.options.use import Use
 from vlc_core.phases import Phase
+from vlc_core.plan.unknown_classes import unknown_classes
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe import LoadedRecipe, load_recipe
 from vlc_core.registry import Registry
@@ -27,6 +30,8 @@ from vlc_core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from vlc_core.plugins import Plugins
+
+log = logging.getLogger("vlc")
 
 
 @final
@@ -82,6 +87,8 @@ def evaluate_run(
 ) -> dict[str, Evaluation]:
     """Runs evaluators on a finished run and writes ``evaluations/NAME.json``.
 
+    Classes that are measured on and were no label of the training data are told by a warning of the logger ``vlc``.
+
     Args:
         run_folder: Of the run.
         plugins: The loaded plugins.
@@ -101,6 +108,8 @@ def evaluate_run(
         raise StorageError(f"{run_folder} is not a run: it has no recipe.yaml; give the folder that vlc train wrote to")
     loaded = load_recipe(str(folder.recipe), sets=list(sets), registry=plugins.registry)
     evaluators = _chosen(loaded, names, against, plugins.registry)
+    for sentence in unknown_classes(evaluators, trained_classes(folder.environment)):
+        log.warning(sentence)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
     inference = Inference.load(run_folder, device=device)
     results = {}

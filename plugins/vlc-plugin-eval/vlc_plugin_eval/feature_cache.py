@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Of the files; a number of its own for each way to bring pictures to size, too."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger("vlc")
 _remembered: WeakKeyDictionary[Inference, dict[str, ImageSet]] = WeakKeyDictionary()
 
 
@@ -83,7 +83,7 @@ def _read(file: Path) -> ImageSet | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        _log.warning("%s cannot be read and is made anew (%s)", file, error)
+        log.warning("%s cannot be read and is made anew (%s)", file, error)
         return None
 
 
@@ -103,4 +103,4 @@ def _write(file: Path, images: ImageSet) -> None:
     except OSError as error:
         with suppress(OSError):  # where the folder is none, there is nothing to remove either
             beside.unlink(missing_ok=True)
-        _log.warning("%s cannot be written (%s): its features are made again next time", file, error.strerror or error)
+        log.warning("%s cannot be written (%s): its features are made again next time", file, error.strerror or error)

@@ -20,7 +20,7 @@ from vlc_core.options import Component
 from vlc_plugin_eval.classification import score
 from vlc_plugin_eval.curve import Point, curve
 from vlc_plugin_eval.features import unit_rows
-from vlc_plugin_eval.labelled import Features, Labelled, absent, check_same_classes, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
 from vlc_plugin_eval.logistic import Ints, fit
 from vlc_plugin_eval.once import once
 from vlc_plugin_eval.templates import templates_of
@@ -82,7 +82,7 @@ class FewShot(Evaluator):
     def evaluate(self, model: Inference) -> Evaluation:
         train = labelled(model, self.train, self.features, what="few-shot (train)")
         test = labelled(model, self.data, self.features, what="few-shot (data)")
-        check_same_classes(train, test, what="few-shot")
+        train = in_classes_of(train, test, what="few-shot")
         self._check_enough(train)
         accuracies = once(lambda: self._accuracies(train, test))
         zero_shot = self._zero_shot(model) if test.named else None
@@ -94,7 +94,7 @@ class FewShot(Evaluator):
                 "features": self.features,
                 "strength": self.strength,
                 "prompts": list(self.templates) if test.named else [],
-                "absent_from_train": absent(train.y, test.y, test.classes),
+                "absent_from_train": absent(train, test, what="few-shot"),
                 "unlabelled": {"train": train.unlabelled, "data": test.unlabelled},
                 "skipped": {"train": train.skipped, "data": test.skipped},
             },

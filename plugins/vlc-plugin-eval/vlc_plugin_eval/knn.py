@@ -16,7 +16,7 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
-from vlc_plugin_eval.labelled import Features, Labelled, absent, check_same_classes, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
 from vlc_plugin_eval.logistic import per_class
 from vlc_plugin_eval.neighbours import vote
 
@@ -61,7 +61,7 @@ class NearestNeighbours(Evaluator):
     def evaluate(self, model: Inference) -> Evaluation:
         test = labelled(model, self.data, self.features, what="knn (data)")
         bank = test if self.train is None else labelled(model, self.train, self.features, what="knn (train)")
-        check_same_classes(bank, test, what="knn")
+        bank = in_classes_of(bank, test, what="knn")
         voters = len(bank.y) - (bank is test)
         if self.k > voters:
             raise DataError(f"knn asks {self.k} neighbours, and there are {voters}: set k to at most {voters}")
@@ -81,7 +81,7 @@ class NearestNeighbours(Evaluator):
                 "features": self.features,
                 "votes": "plain" if self.temperature is None else f"weighted by exp(cosine / {self.temperature:g})",
                 "neighbours": "the other samples of data" if self.train is None else "train",
-                "absent_from_train": absent(bank.y, test.y, test.classes),
+                "absent_from_train": absent(bank, test, what="knn"),
                 "unlabelled": {"train": bank.unlabelled, "data": test.unlabelled},
                 "skipped": {"train": bank.skipped, "data": test.skipped},
             },

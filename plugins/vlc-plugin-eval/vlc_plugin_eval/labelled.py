@@ -5,12 +5,15 @@ Shapes: N samples, W width.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from vlc_core import distributed
 from vlc_core.batch import UNLABELLED
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
@@ -21,6 +24,10 @@ from vlc_plugin_eval.labels import check_labels
 if TYPE_CHECKING:
     from vlc_core.inference import Inference
 
+log = logging.getLogger("vlc")
+
+SHOWN = 3
+"""Names that a warning gives."""
 Features = Literal["summary", "embed"]
 
 
@@ -86,28 +93,52 @@ def labelled(model: Inference, dataset: Dataset, features: Features, *, what: st
     )
 
 
-def check_same_classes(train: Labelled, test: Labelled, *, what: str) -> None:
-    """Checks that labels mean the same in what is learnt from and in what is measured.
+def in_classes_of(train: Labelled, test: Labelled, *, what: str) -> Labelled:
+    """What is learnt from, with the labels of what is measured: equal names are one class.
+
+    Args:
+        train: May lack classes that ``test`` lists.
+        test: What is measured.
+        what: The name of the evaluator, for messages.
 
     Raises:
         DataError: A label has two names.
     """
     if not (train.named and test.named) or train.classes == test.classes:
-        return
-    pairs = zip(train.classes, test.classes, strict=False)
-    differing = next(((n, a, b) for n, (a, b) in enumerate(pairs) if a != b), None)
-    if differing is None:
-        raise DataError(
-            f"{what}: `train` has {len(train.classes)} classes and `data` {len(test.classes)}: "
-            "give both the same list of classes"
+        return train
+    number = {name: label for label, name in enumerate(test.classes)}
+    each_once = len(number) == len(test.classes) and len(set(train.classes)) == len(train.classes)
+    if each_once and number.keys() > set(train.classes):
+        label_C = torch.tensor([number[name] for name in train.classes], dtype=torch.int64)
+        return train._replace(y=label_C[train.y], classes=test.classes)
+    raise DataError(_difference(train.classes, test.classes, what=what))
+
+
+def _difference(train: Sequence[str], test: Sequence[str], *, what: str) -> str:
+    for number, (one, other) in enumerate(zip(train, test, strict=False)):
+        if one != other:
+            return (
+                f"{what}: label {number} is {one!r} in `train` and {other!r} in `data`: "
+                "give both the same list of classes"
+            )
+    return f"{what}: `train` has {len(train)} classes and `data` {len(test)}: give both the same list of classes"
+
+
+def absent(train: Labelled, test: Labelled, *, what: str) -> list[str]:
+    """The names of classes that are measured and were never learnt; a warning names them, once."""
+    known = set(train.y.unique().tolist())
+    measured = test.y.unique().tolist()
+    names = [test.classes[label] for label in measured if label not in known]
+    if names and distributed.rank() == 0:
+        some = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+        _tell(
+            f"{what}: {len(names)} of the {len(measured)} classes of `data` have no sample in `train`: {some}; "
+            "what is of them counts as wrong"
         )
-    number, one, other = differing
-    raise DataError(
-        f"{what}: label {number} is {one!r} in `train` and {other!r} in `data`: give both the same list of classes"
-    )
+    return names
 
 
-def absent(train_N: Tensor, test_M: Tensor, classes: Sequence[str]) -> list[str]:
-    """The names of classes that are measured and were never learnt."""
-    known = set(train_N.unique().tolist())
-    return [classes[label] for label in test_M.unique().tolist() if label not in known]
+@cache
+def _tell(sentence: str) -> None:
+    """Warns, however often a model in training is measured."""
+    log.warning(sentence)

@@ -15,7 +15,7 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
-from vlc_plugin_eval.labelled import Features, Labelled, absent, check_same_classes, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
 from vlc_plugin_eval.logistic import best_exponent, fit, held_out, per_class, sweep
 from vlc_plugin_eval.once import once
 
@@ -83,7 +83,7 @@ class LinearProbe(Evaluator):
     def evaluate(self, model: Inference) -> Evaluation:
         train = labelled(model, self.train, self.features, what="linear-probe (train)")
         test = labelled(model, self.data, self.features, what="linear-probe (data)")
-        check_same_classes(train, test, what="linear-probe")
+        train = in_classes_of(train, test, what="linear-probe")
         probe = once(lambda: self._probe(train, test))
         strength = 10 ** best_exponent(probe.scores)
         rows = per_class(probe.right, test.y, test.classes)
@@ -105,7 +105,7 @@ class LinearProbe(Evaluator):
                 "features": self.features,
                 "validation_samples": probe.validated,
                 "converged": probe.converged,
-                "absent_from_train": absent(train.y, test.y, test.classes),
+                "absent_from_train": absent(train, test, what="linear-probe"),
                 "unlabelled": {"train": train.unlabelled, "data": test.unlabelled},
                 "skipped": {"train": train.skipped, "data": test.skipped},
             },

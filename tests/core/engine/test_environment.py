@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from vlc_core.engine.environment import Environment, compare_environments, environment
+from vlc_core.engine.environment import Environment, compare_environments, environment, trained_classes
 from vlc_core.engine.shortage import shortage_named
 from vlc_core.errors import DataError, VlcError
 from vlc_core.plugins import Plugins, PluginStatus
@@ -32,6 +32,10 @@ def began(tmp_path: Path) -> Path:
     path = tmp_path / "environment.json"
     path.write_text(json.dumps(now()))
     return path
+
+
+def test_the_classes_of_all_sources_are_kept_by_name(began: Path):
+    assert trained_classes(began) == ["cat", "dog"]
 
 
 def things(**changes: Any) -> dict[str, Any]:
@@ -75,7 +79,9 @@ def test_other_versions_are_told_in_one_sentence(began: Path, caplog: pytest.Log
 def test_a_file_that_tells_nothing_stops_nobody(began: Path, text: str):
     began.write_text(text)
     compare_environments(began, now(), allow=False)
+    assert trained_classes(began) == []
     began.unlink()
+    assert trained_classes(began) == []
     compare_environments(began, now(), allow=False)
 
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from vlc_core.errors import Diverged
+from vlc_plugin_eval import labelled
 from vlc_plugin_eval.few_shot import FewShot, shuffled
 from vlc_plugin_eval.knn import NearestNeighbours
 from vlc_plugin_eval.linear_probe import LinearProbe
@@ -205,7 +206,17 @@ def test_equal_votes_go_to_the_first_class() -> None:
     assert vote(query, bank, labels, k=2, temperature=0.1, classes=3).tolist() == [1]
 
 
-def test_classes_that_were_never_learnt_are_told(known: SimpleNamespace, world: SimpleNamespace) -> None:
+MAKE = {
+    "linear-probe": lambda train, test: LinearProbe(train=train, data=test),
+    "few-shot": lambda train, test: FewShot(train=train, data=test, shots=[2], prompts="{}"),
+    "knn": lambda train, test: NearestNeighbours(train=train, data=test, k=2),
+}
+
+
+def test_classes_that_were_never_learnt_are_told(
+    known: SimpleNamespace, world: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    labelled._tell.cache_clear()
     few = known.Rows([s for s in world.train.samples if s.label in (0, 2)], CLASSES)
     world.model.x_of[id(few)] = world.train_x[:90][world.y != 1]
     for made in (
@@ -214,13 +225,22 @@ def test_classes_that_were_never_learnt_are_told(known: SimpleNamespace, world: 
         NearestNeighbours(data=world.test, train=few),
     ):
         assert made.evaluate(world.model).details["absent_from_train"] == ["dog"]
+    told = [record.getMessage() for record in caplog.records]
+    assert [sentence.partition(":")[0] for sentence in told] == ["linear-probe", "few-shot", "knn"]
+    assert all("1 of the 3 classes of `data` have no sample in `train`: dog;" in sentence for sentence in told)
 
 
-MAKE = {
-    "linear-probe": lambda train, test: LinearProbe(train=train, data=test),
-    "few-shot": lambda train, test: FewShot(train=train, data=test, shots=[2], prompts="{}"),
-    "knn": lambda train, test: NearestNeighbours(train=train, data=test, k=2),
-}
+@pytest.mark.parametrize("name", MAKE)
+def test_training_data_may_list_fewer_classes(known: SimpleNamespace, world: SimpleNamespace, name: str) -> None:
+    """As folders do of which one is missing; what is learnt is the same by whichever numbers classes go."""
+    kept = [s for s in world.train.samples if s.label in (0, 2)]
+    renumbered = [known.sample(label=int(s.label == 0), key=s.key) for s in kept]
+    few, other = known.Rows(kept, CLASSES), known.Rows(renumbered, ["bird", "cat"])
+    for data in (few, other):
+        world.model.x_of[id(data)] = world.train_x[:90][world.y != 1]
+    one, two = (MAKE[name](data, world.test).evaluate(world.model) for data in (few, other))
+    assert one.metrics == two.metrics
+    assert one.details["absent_from_train"] == two.details["absent_from_train"] == ["dog"]
 
 
 @pytest.mark.parametrize("name", MAKE)
