@@ -1,4 +1,4 @@
-"""Classes that are measured on and are no label of the training data: allowed, and told by ``vlc check`` and ``vlc eval``."""
+"""Classes that are measured on and are no label of the training data: allowed, and told by ``check`` and ``eval``."""
 
 from __future__ import annotations
 
