@@ -79,7 +79,7 @@ def test_a_batch_without_words_is_zero_with_a_gradient_of_zero() -> None:
     assert slope.abs().max() == 0
 
 
-@pytest.mark.parametrize("micro", [None, 16])
+@pytest.mark.parametrize("micro", [None, 32])
 def test_zero_shot_works_as_always_by_the_words_of_class_names(tmp_path: Any, micro: int | None) -> None:
     from vlc_core.engine.evaluate import evaluate_run
     from vlc_core.engine.train import train
@@ -90,7 +90,7 @@ def test_zero_shot_works_as_always_by_the_words_of_class_names(tmp_path: Any, mi
     recipe.write_text(
         f"""\
 model:
-  image: {{use: vit, size: 8, patch: 2, width: 32, depth: 1, heads: 2}}
+  image: {{use: vit, size: 8, patch: 4, width: 32, depth: 1, heads: 2}}
   text: {{use: linear-text, width: 32, context: 16}}
   tokenizer: {{use: word}}
   embed_dim: 32
@@ -99,13 +99,13 @@ data:
   train: [{{use: digits, split: train, prompts: digits}}]
   transform: {{use: fit}}
 train:
-  steps: 300
+  steps: 120
   batch_size: 64
   micro_batch_size: {"null" if micro is None else micro}
-  optimizer: {{lr: 3e-3}}
+  optimizer: {{lr: 1e-2}}
 evaluate: {{with: [{{use: zero-shot, data: {{use: digits, split: test}}, prompts: "{{}}"}}]}}
 output: {tmp_path / "run"}
 """
     )
     train(load_recipe(str(recipe), registry=plugins().registry), plugins())
-    assert evaluate_run(tmp_path / "run", plugins())["zero-shot"].metrics["top1"] > 0.6
+    assert evaluate_run(tmp_path / "run", plugins())["zero-shot"].metrics["top1"] > 0.4
