@@ -96,7 +96,8 @@ def child(table: Path, out: Path, threads: int, memory: str) -> None:
     from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.cleaning.chosen import limits_of
-    from vlc_plugin_curate.cleaning.clean import Job, clean
+    from vlc_plugin_curate.cleaning.clean import clean
+    from vlc_plugin_curate.cleaning.job import Job
     from vlc_plugin_curate.cleaning.options import Filter
 
     registry = plugins().registry

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vlc_plugin_curate import comparing_options as options
+from vlc_plugin_curate.comparing_results import tell
 
 if TYPE_CHECKING:
     from vlc_plugin_curate.deduping.groups import ByModel
@@ -48,15 +50,14 @@ def dedupe(
     Copies are found by perceptual hashes, within and across sources. Each image that is dropped is near the one that is
     kept in its place. Ends with 3 where no image can be read.
     """
-    from vlc_core import terminal
     from vlc_core.errors import RecipeError
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.deduping.groups import group
     from vlc_plugin_curate.deduping.kept_list import write_list
-    from vlc_plugin_curate.deduping.report import SOURCE_HEADS, Found
-    from vlc_plugin_curate.near.page import as_page
+    from vlc_plugin_curate.deduping.report import Found
+    from vlc_plugin_curate.near.compared import as_options
     from vlc_plugin_curate.near.sources import cache_of, open_sources
-    from vlc_plugin_data.pages import check_file, write_page
+    from vlc_plugin_data.pages import check_file
 
     if exact and model is not None:
         raise RecipeError("--exact compares bytes alone and --model looks at pictures: give one of them")
@@ -69,19 +70,10 @@ def dedupe(
     by_model = None if model is None else _by_model(opened, model, min_cosine, kept_at)
     prints = opened.fingerprints(kept_at, workers)
     groups = group(prints, radius=None if exact else radius, keep=keep, same_text=same_text, by_model=by_model)
-    how: dict[str, object] = {"keep": keep, "exact": exact, "same_text": same_text, "radius": radius}
-    how |= {} if model is None else {"model": str(model), "min_cosine": min_cosine}
+    how = {"keep": keep, "exact": exact, "same_text": same_text, **as_options(radius, model, min_cosine)}
     found = Found(opened, prints, groups, how)
     inside = out is not None and write_list(opened, groups.kept_rows, out)
-    if html is not None:
-        write_page(html, as_page(found.page(examples)))
-    if json:
-        terminal.say_json(found.as_json())
-        return
-    terminal.say(terminal.listing(found.facts()))
-    if len(opened.specs) > 1:
-        terminal.say(terminal.table(SOURCE_HEADS, found.rows(), right=SOURCE_HEADS[1:]))
-    _say_written(found, out, inside, html)
+    tell(found, _text(found, out, inside), html=html, examples=examples, json=json)
 
 
 def _by_model(sources: Sources, run: Path, min_cosine: float, cache: Path) -> ByModel:
@@ -101,12 +93,14 @@ def _by_model(sources: Sources, run: Path, min_cosine: float, cache: Path) -> By
     return find
 
 
-def _say_written(found: Found, out: Path | None, inside: bool, html: Path | None) -> None:
+def _text(found: Found, out: Path | None, inside: bool) -> Iterator[str]:
     from vlc_core import terminal
+    from vlc_plugin_curate.deduping.report import SOURCE_HEADS
 
+    yield terminal.listing(found.facts())
+    if len(found.sources.specs) > 1:
+        yield terminal.table(SOURCE_HEADS, found.rows(), right=SOURCE_HEADS[1:])
     if out is not None:
         what = "with the images themselves" if inside else "with the images' paths"
         label = ", label: label" if any(dataset.classes for dataset in found.sources.datasets) else ""
-        terminal.say(terminal.dim(f"{out}, {what}: {{use: manifest, path: {out}, text: texts{label}}}"))
-    if html is not None:
-        terminal.say(terminal.dim(f"written to {html}"))
+        yield terminal.dim(f"{out}, {what}: {{use: manifest, path: {out}, text: texts{label}}}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlc_plugin_curate import comparing_options as options
+from vlc_plugin_curate.comparing_results import tell
+
+if TYPE_CHECKING:
+    from vlc_plugin_curate.overlapping.report import Study
 
 
 def overlap(
@@ -45,12 +50,12 @@ def overlap(
     """
     from vlc_core import terminal
     from vlc_core.plugins import plugins
+    from vlc_plugin_curate.near.compared import Thresholds, as_options
     from vlc_plugin_curate.near.embedder import Embedder
-    from vlc_plugin_curate.near.page import as_page
     from vlc_plugin_curate.near.sources import cache_of, open_sources
     from vlc_plugin_curate.overlapping.report import Study
-    from vlc_plugin_curate.overlapping.study import Thresholds, compare_accuracies, find_overlap
-    from vlc_plugin_data.pages import check_file, write_page
+    from vlc_plugin_curate.overlapping.study import compare_accuracies, find_overlap
+    from vlc_plugin_data.pages import check_file
 
     check_file(html, "--html")
     registry, kept_at = plugins().registry, cache_of(cache)
@@ -61,17 +66,14 @@ def overlap(
     for run in runs:
         with terminal.waiting(f"evaluating {run} …"):
             compare_accuracies(found, run, prompts, confidence=confidence)
-    how: dict[str, object] = {"radius": radius}
-    how |= {} if model is None else {"model": str(model), "min_cosine": min_cosine}
-    how |= {"prompts": prompts, "confidence": confidence} if runs else {}
+    how = as_options(radius, model, min_cosine) | ({"prompts": prompts, "confidence": confidence} if runs else {})
     study = Study(left, left_prints, found, how)
-    if html is not None:
-        write_page(html, as_page(study.page(examples)))
-    if json:
-        terminal.say_json(study.as_json())
-        return
-    terminal.say(terminal.listing(study.facts()))
+    tell(study, _text(study), html=html, examples=examples, json=json)
+
+
+def _text(study: Study) -> Iterator[str]:
+    from vlc_core import terminal
+
+    yield terminal.listing(study.facts())
     for grid in study.grids():
-        terminal.say(terminal.table(grid.heads, grid.rows, title=grid.title, right=grid.heads[1:]))
-    if html is not None:
-        terminal.say(terminal.dim(f"written to {html}"))
+        yield terminal.table(grid.heads, grid.rows, title=grid.title, right=grid.heads[1:])

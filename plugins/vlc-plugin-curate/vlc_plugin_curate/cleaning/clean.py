@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from vlc_core.naming import SourceSpec
 from vlc_core.registry import Registry
 from vlc_core.terminal import waiting
 from vlc_plugin_curate.cleaning import report
-from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits, as_pattern, quoted
+from vlc_plugin_curate.cleaning.engines.duck import DuckDb, as_pattern, quoted
 from vlc_plugin_curate.cleaning.engines.engine import Engine
-from vlc_plugin_curate.cleaning.near_rule import near_evaluation
-from vlc_plugin_curate.cleaning.options import Filter
+from vlc_plugin_curate.cleaning.job import DUCKDB, Job
+from vlc_plugin_curate.cleaning.near_rule import LOOKS, near_evaluation, told_by
 from vlc_plugin_curate.cleaning.page import as_page
 from vlc_plugin_curate.cleaning.pipeline import Cleaned, Cleaning, Pairs
 from vlc_plugin_curate.cleaning.report import Report, SourceReport
@@ -27,35 +27,11 @@ from vlc_plugin_curate.cleaning.rewriting import rewrite
 from vlc_plugin_curate.cleaning.sources import gather
 from vlc_plugin_curate.cleaning.sources.gather import Source
 from vlc_plugin_curate.cleaning.stages import Stage, Stages, digest_of, publish, write_whole
+from vlc_plugin_curate.near.compared import Thresholds
+from vlc_plugin_curate.near.embedder import Embedder
 
-DUCKDB = "duckdb"
 LIST, DROPPED, REPORT, PAGE, STAGES = "list.parquet", "dropped.parquet", "report.json", "report.html", ".stages"
 _SHOWN = 20  # reasons in a report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """How sources are filtered.
-
-    Attributes:
-        chosen: The thresholds.
-        evaluation: Sets of whose images no near-duplicate may be left.
-        radius: How many of 64 bits of two pictures' hashes may differ where they are near-duplicates.
-        engine: ``duckdb``, or a Spark master.
-        limits: What DuckDB may take.
-        workers: Processes that read images; 0 reads in this one.
-        shard: Samples in a tar; None writes no tars.
-        keep_stages: Whether results on the way stay when all is done.
-    """
-
-    chosen: Filter
-    limits: Limits
-    evaluation: Sequence[SourceSpec] = field(default_factory=tuple)
-    radius: int = 6
-    engine: str = DUCKDB
-    workers: int = 0
-    shard: int | None = None
-    keep_stages: bool = False
 
 
 def clean(specs: Sequence[SourceSpec], out: Path, job: Job, registry: Registry) -> Report:
@@ -66,7 +42,8 @@ def clean(specs: Sequence[SourceSpec], out: Path, job: Job, registry: Registry) 
 
     Raises:
         DataError: A source is missing, or no pair is in any.
-        StorageError: ``out`` cannot be written, or no Spark master answers.
+        RecipeError: The model takes no images.
+        StorageError: ``out`` cannot be written, there is no model, or no Spark master answers.
         VlcError: The engine gave up.
     """
     stages = Stages(out / STAGES)
@@ -94,7 +71,7 @@ class _Run:
     engine: Engine
 
     def clean(self, specs: Sequence[SourceSpec]) -> Report:
-        sizes = self.job.chosen.sizes
+        sizes, by = self.job.chosen.sizes, self._thresholds()
         with waiting("looking at the sources …"):
             sources = [gather.find(spec, number, self.duck, sizes=sizes) for number, spec in enumerate(specs)]
             sets = [
@@ -107,13 +84,13 @@ class _Run:
         digest = digest_of([one.digest for one in sources] + [self.engine.name])
         everything = ibis.union(*tables) if len(tables) > 1 else tables[0]
         read = self._counted(everything, digest)
-        near = self._near(sources, sets)
+        near = self._near(sources, sets, by)
         judged = everything.filter((everything.reason == "") & everything.text.notnull() & (everything.key != ""))
         several = any(one.table is None or one.table.several for one in sources)
         cleaned = Cleaning(self.engine, self.stages, Pairs(judged, digest, several, near), self.job.chosen).run()
         listed, dropped = self._finished(cleaned)
         finished = cleaned._replace(kept=listed, dropped=dropped)
-        told = self._report(finished, sources, read, digest_of([listed.digest, self.job.shard]))
+        told = self._report(finished, sources, read, digest_of([listed.digest, self.job.shard]), near)
         publish(listed.path, self.out / LIST)
         publish(dropped.path, self.out / DROPPED)
         if self.job.shard is not None:
@@ -135,11 +112,18 @@ class _Run:
         note = f"{len(done.missing):,} images could not be read for tars, the first: {done.missing[0]}"
         return replace(told, notes=(*told.notes, note))
 
-    def _near(self, sources: Sequence[Source], sets: Sequence[Source]) -> Stage | None:
+    def _thresholds(self) -> Thresholds:
+        """What makes near-duplicates. A model is opened before anything is read: it may be the wrong one."""
+        job, embedder = self.job, None
+        if job.model is not None and job.evaluation:
+            with waiting(f"opening {job.model} …"):
+                embedder = Embedder(job.model, self.stages.folder / LOOKS)
+        return Thresholds(job.radius, embedder, job.min_cosine)
+
+    def _near(self, sources: Sequence[Source], sets: Sequence[Source], by: Thresholds) -> Stage | None:
         if not sets:
             return None
-        job = self.job
-        return near_evaluation(sources, sets, self.stages, self.registry, radius=job.radius, workers=job.workers)
+        return near_evaluation(sources, sets, by, self.stages, self.registry, workers=self.job.workers)
 
     def _counted(self, everything: ir.Table, digest: str) -> list[dict[str, Any]]:
         """By source, what was read; refuses nothing at all."""
@@ -193,18 +177,26 @@ class _Run:
 
         return self.stages.make(name, [stage.digest], write)
 
-    def _report(self, cleaned: Cleaned, sources: Sequence[Source], read: list[dict[str, Any]], digest: str) -> Report:
+    def _report(
+        self,
+        cleaned: Cleaned,
+        sources: Sequence[Source],
+        read: list[dict[str, Any]],
+        digest: str,
+        near: Stage | None,
+    ) -> Report:
         chosen = self.job.chosen
         with waiting("counting …"):
             unknown = sum(row["unknown"] for row in read) if chosen.sizes else 0
             return Report(
                 digest,
                 self.job.engine,
-                chosen.as_json() | {"evaluation_sets": [spec.name for spec in self.job.evaluation]},
+                chosen.as_json() | self.job.nearness(),
                 tuple(_source(one, read) for one in sources),
                 report.found_in(self.duck, cleaned),
                 report.kept_in(self.duck, cleaned),
                 report.on_rules(self.duck, cleaned),
+                () if near is None else told_by(near),
                 cleaned.least,
                 report.per_image(self.duck, cleaned),
                 unknown,

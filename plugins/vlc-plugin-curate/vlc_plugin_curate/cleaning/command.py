@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlc_plugin_curate import comparing_options as comparing
 from vlc_plugin_curate.cleaning.options import VOCABULARY
 from vlc_plugin_data.commands import SOURCE_HELP, Json, Sets, SplitOption, Workers
 
@@ -41,9 +42,9 @@ def clean(
         list[str],
         typer.Option(metavar="SOURCE", help="Drop near-duplicates of the images of this source. Repeatable."),
     ] = [],  # noqa: B006
-    radius: Annotated[
-        int, typer.Option("--radius", min=0, max=16, help="Bits of 64 that near-duplicates may differ in.")
-    ] = 6,
+    radius: comparing.Radius = 10,
+    model: comparing.Model = None,
+    min_cosine: comparing.MinCosine = 0.95,
     tars: Annotated[bool, typer.Option("--tars", help="Write the samples that are kept into tars as well.")] = False,
     shard: Annotated[int, typer.Option("--shard", min=1, help="Samples in each of these tars.")] = 10_000,
     engine: Annotated[
@@ -63,14 +64,17 @@ def clean(
     stopped goes on where it was.
     """
     from vlc_core import terminal
+    from vlc_core.errors import RecipeError
     from vlc_core.naming import find_sources
     from vlc_core.plugins import plugins
     from vlc_plugin_curate.cleaning.chosen import chosen_by, limits_of, refuse_engine
-    from vlc_plugin_curate.cleaning.clean import Job
     from vlc_plugin_curate.cleaning.clean import clean as run
+    from vlc_plugin_curate.cleaning.job import Job
     from vlc_plugin_curate.cleaning.terminal_report import as_text
 
     refuse_engine(engine)
+    if model is not None and not evaluation_set:
+        raise RecipeError(f"--model {model} tells near-duplicates of evaluation sets: name one by --evaluation-set")
     registry = plugins().registry
     chosen = chosen_by(
         min_side=min_side,
@@ -88,6 +92,8 @@ def clean(
         limits=limits_of(memory, threads, out),
         evaluation=[spec for one in evaluation_set for spec in find_sources(one, registry)],
         radius=radius,
+        model=model,
+        min_cosine=min_cosine,
         engine=engine,
         workers=workers,
         shard=shard if tars else None,

@@ -2,9 +2,8 @@
 
 Counts are of all pairs: a text of ten images counts tenfold, and is cut into words once.
 
-Pairs of words are counted by two hashes of 64 bits, one of each word, which takes a third of the memory of the words.
-That loses nothing as long as no two words of the data share a hash, which is looked at; were there such, other hashes
-are taken.
+Pairs of words are counted by two hashes, one of each word, and texts with rare ones are told by the ``id`` that
+:mod:`.texts` gives them: so what is unnested, grouped and joined, many times a text, is numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from vlc_plugin_curate.cleaning.engines.engine import SECOND, Engine
+from vlc_plugin_curate.cleaning.engines.engine import FIRST, SECOND, Engine
 from vlc_plugin_curate.cleaning.options import Filter
 
 
@@ -30,23 +29,25 @@ def count_words(texts: ir.Table) -> ir.Table:
     return words.filter(words.word != "").group_by("word").agg(n=_whole(words.n.sum()))
 
 
-def sharing(engine: Engine, words: ir.Table, salt: str) -> ir.Table:
-    """One row: how many words there are, and how many hashes of them."""
-    return words.aggregate(words=words.count(), hashes=_hashed(engine, words.word, salt).nunique())
+def word_hashes(engine: Engine, words: ir.Table, salt: str) -> ir.Table:
+    """Column ``hash``, of each word."""
+    return words.select(hash=_hashed(engine, words.word, salt))
 
 
 def count_pairs(engine: Engine, texts: ir.Table, salt: str) -> ir.Table:
     """Columns ``a``, ``b`` (hashes) and ``n``, without pairs of words that occur once: their number is what is left."""
-    found = engine.neighbours(texts, words_in(texts), {"n": texts.n})
-    pairs = found.select("n", a=_hashed(engine, found.word, salt), b=_hashed(engine, found[SECOND], salt))
-    counted = pairs.group_by("a", "b").agg(n=_whole(pairs.n.sum()))
+    pairs = engine.neighbours(texts, _hashes_in(engine, texts, salt), {"n": texts.n})
+    counted = pairs.group_by(FIRST, SECOND).agg(n=_whole(pairs.n.sum()))
     return counted.filter(counted.n > 1)
 
 
-def occurring_pairs(texts: ir.Table) -> ir.Table:
-    """One row: ``n``, how many pairs of neighbouring words there are in all, each as often as it occurs."""
-    length = words_in(texts).length()
-    return texts.aggregate(n=_whole(((length - 1) * texts.n).sum()))
+def first_words(texts: ir.Table) -> ir.Table:
+    """One row: ``n``, how many texts have words at all, each as often as it occurs.
+
+    Every other word ends a pair of neighbours, so that many fewer pairs than words occur.
+    """
+    some = texts.filter(ibis.coalesce(texts.words, texts.text) != "")
+    return some.aggregate(n=_whole(some.n.sum()))
 
 
 def histogram(counted: ir.Table) -> ir.Table:
@@ -74,10 +75,10 @@ def threshold(histograms: Iterable[dict[str, Any]], chosen: Filter) -> int:
 
 
 def texts_with_rare_words(texts: ir.Table, words: ir.Table, least: int, *, alone: bool) -> ir.Table:
-    """The texts, each once, with a word that occurs fewer than ``least`` times.
+    """The texts, by ``id``, each once, with a word that occurs fewer than ``least`` times.
 
     Args:
-        texts: Columns ``text`` and ``words``.
+        texts: Columns ``id``, ``text`` and ``words``.
         words: Of :func:`count_words`.
         least: The threshold.
         alone: Whether texts of one word are asked alone.
@@ -86,23 +87,26 @@ def texts_with_rare_words(texts: ir.Table, words: ir.Table, least: int, *, alone
     if alone:
         spoken = ibis.coalesce(texts.words, texts.text)
         texts = texts.filter((spoken != "") & ~spoken.contains(" "))
-    found = texts.select("text", word=words_in(texts).unnest())
-    return found.filter(found.word != "").anti_join(known, "word").select("text").distinct()
+    found = texts.select("id", word=words_in(texts).unnest())
+    return found.filter(found.word != "").anti_join(known, "word").select("id").distinct()
 
 
 def texts_with_rare_pairs(engine: Engine, texts: ir.Table, pairs: ir.Table, least: int, salt: str) -> ir.Table:
-    """The texts, each once, with two neighbouring words that occur together fewer than ``least`` times; ``least`` > 1.
+    """The texts, by ``id``, each once, with two neighbours that occur together fewer than ``least`` > 1 times.
 
     A word that is rare makes its pairs rare, so only texts of one word need be asked besides.
     """
-    known = pairs.filter(pairs.n >= least).select("a", "b")
-    found = engine.neighbours(texts, words_in(texts), {"text": texts.text})
-    found = found.select("text", a=_hashed(engine, found.word, salt), b=_hashed(engine, found[SECOND], salt))
-    return found.anti_join(known, ["a", "b"]).select("text").distinct()
+    known = pairs.filter(pairs.n >= least).select(FIRST, SECOND)
+    found = engine.neighbours(texts, _hashes_in(engine, texts, salt), {"id": texts.id})
+    return found.anti_join(known, [FIRST, SECOND]).select("id").distinct()
+
+
+def _hashes_in(engine: Engine, texts: ir.Table, salt: str) -> ir.ArrayValue:
+    return words_in(texts).map(lambda word: _hashed(engine, word, salt))
 
 
 def _hashed(engine: Engine, word: ir.StringValue, salt: str) -> ir.IntegerValue:
-    return engine.hashed(word + salt if salt else word)
+    return engine.hashed_word(word + salt if salt else word)
 
 
 def _whole(total: ir.NumericValue) -> ir.IntegerValue:

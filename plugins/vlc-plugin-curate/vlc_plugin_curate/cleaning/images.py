@@ -20,24 +20,29 @@ def is_elongated(pairs: ir.Table, chosen: Filter) -> ir.BooleanValue:
     return (longer > chosen.max_aspect * ibis.least(pairs.width, pairs.height)).fill_null(False)
 
 
-def pairs_per_image(engine: Engine, pairs: ir.Table) -> ir.Table:
-    """Columns ``n`` and ``images``: how many images have ``n`` pairs, images that share a hash taken for one.
+def pairs_per_image(engine: Engine, pairs: ir.Table, most: int | None) -> ir.Table:
+    """Columns ``n``, ``images`` (how many have ``n`` pairs) and ``hash`` (of the image, where ``n`` is over ``most``).
 
-    Most images have a pair or two: numbers are counted faster than names, and :func:`crowded` looks at names.
+    Images that share a hash are taken for one here: numbers are counted faster than names, and :func:`crowded` looks at
+    the names of the few with many pairs. Without a ``most``, no hash is told.
     """
-    found = _by_hash(engine, pairs)
-    return found.group_by("n").agg(images=found.count())
-
-
-def crowded(engine: Engine, pairs: ir.Table, most: int) -> ir.Table:
-    """The images with more than ``most`` different texts: column ``key``, each once."""
-    found = _by_hash(engine, pairs)
-    hot = found.filter(found.n > most).select("hash")
-    some = pairs.select("key", "text", hash=engine.hashed(pairs.key)).semi_join(hot, "hash")
-    counted = some.group_by("key").agg(texts=some.text.nunique())
-    return counted.filter(counted.texts > most).select("key")
-
-
-def _by_hash(engine: Engine, pairs: ir.Table) -> ir.Table:
     hashes = pairs.select(hash=engine.hashed(pairs.key))
-    return hashes.group_by("hash").agg(n=hashes.count())
+    found = hashes.group_by("hash").agg(n=hashes.count())
+    hot = ibis.literal(False) if most is None else found.n > most
+    told = found.select("n", hash=ibis.cases((hot, found.hash), else_=ibis.null(found.hash.type())))
+    return told.group_by("n", "hash").agg(images=told.count())
+
+
+def crowded(engine: Engine, pairs: ir.Table, per_image: ir.Table, most: int) -> ir.Table:
+    """The images with more than ``most`` different texts: column ``key``, each once.
+
+    Args:
+        engine: Where.
+        pairs: Columns ``key`` and ``id`` (of the text).
+        per_image: Of :func:`pairs_per_image`, with the same ``most``.
+        most: The threshold.
+    """
+    hot = per_image.filter(per_image.hash.notnull()).select("hash")
+    some = pairs.select("key", "id", hash=engine.hashed(pairs.key)).semi_join(hot, "hash")
+    counted = some.group_by("key").agg(texts=some.id.nunique())
+    return counted.filter(counted.texts > most).select("key")

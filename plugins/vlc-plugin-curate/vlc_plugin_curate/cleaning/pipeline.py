@@ -12,11 +12,10 @@ import ibis.expr.types as ir
 
 from vlc_plugin_curate.cleaning import grams, images, texts
 from vlc_plugin_curate.cleaning.engines.engine import Engine
+from vlc_plugin_curate.cleaning.hashing import all_differ, salts
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.rules import Rule, rules_of
 from vlc_plugin_curate.cleaning.stages import Stage, Stages
-
-_SALTS = ("", "+", "++", "+++")
 
 
 class Cleaned(NamedTuple):
@@ -78,23 +77,30 @@ class Cleaning:
         Raises:
             VlcError: The engine or the disk gave up.
         """
-        per_image = self._make(
-            "texts-per-image", [self._pairs.digest], images.pairs_per_image(self._engine, self._pairs.table), "counting"
-        )
-        different = self._make(
-            "texts",
-            [self._pairs.digest],
-            texts.different_texts(self._engine, self._pairs.table),
-            "finding different texts",
-        )
-        found, least = self._texts_found(different)
+        most = self._chosen.max_texts
+        counted = images.pairs_per_image(self._engine, self._pairs.table, most)
+        per_image = self._make("texts-per-image", [self._pairs.digest, most], counted, "counting")
+        different, salt = self._different()
+        pairs = self._pairs.table
+        pairs = pairs.mutate(id=texts.identified(self._engine, pairs.text, salt))
+        found, least = self._texts_found(pairs, different)
         bad_texts = self._bad_texts(different, found)
-        bad_images = self._bad_images(per_image)
+        bad_images = self._bad_images(pairs, per_image)
         depends: list[Any] = [self._pairs.digest, bad_texts and bad_texts.digest, bad_images and bad_images.digest]
         depends += [self._chosen.min_side, self._chosen.max_aspect]
-        dropped = self._make("dropped", depends, self._dropped(bad_texts, bad_images), "writing what is dropped", True)
-        kept = self._make("kept", depends, self._kept(bad_texts, bad_images), "writing what is kept", True)
+        flagged, left = self._dropped(pairs, bad_texts, bad_images), self._kept(pairs, bad_texts, bad_images)
+        dropped = self._make("dropped", depends, flagged, "writing what is dropped", True)
+        kept = self._make("kept", depends, left, "writing what is kept", True)
         return Cleaned(kept, dropped, different, per_image, self.rules, least)
+
+    def _different(self) -> tuple[Stage, str]:
+        """The texts, and what is added to them so that no two of them have one ``id``."""
+        for salt in salts("texts"):
+            table = texts.different_texts(self._engine, self._pairs.table, salt)
+            found = self._make("texts", [self._pairs.digest, salt], table, "finding different texts")
+            if all_differ(self._engine, self._read(found).select("id")):
+                break
+        return found, salt
 
     def _make(self, name: str, depends: Sequence[Any], table: ir.Table, what: str, ordered: bool = False) -> Stage:
         def write(path: Path) -> None:
@@ -105,12 +111,12 @@ class Cleaning:
     def _read(self, stage: Stage) -> ir.Table:
         return self._engine.table(stage.path)
 
-    def _texts_found(self, different: Stage) -> tuple[dict[str, Stage], int]:
+    def _texts_found(self, pairs: ir.Table, different: Stage) -> tuple[dict[str, Stage], int]:
         """The texts that rules drop which take counting, and the threshold of the rarest words."""
         found = {}
         table = self._read(different)
         if self._chosen.max_images is not None:
-            shared = texts.shared(self._pairs.table, table, self._chosen.max_images)
+            shared = texts.shared(pairs, table, self._chosen.max_images)
             found["shared"] = self._make("shared", [different.digest, self._chosen.max_images], shared, "shared texts")
         least = 1
         if self._chosen.rare:
@@ -133,8 +139,8 @@ class Cleaning:
             "pairs", [different.digest, salt], grams.count_pairs(self._engine, table, salt), "counting pairs of words"
         )
         twice = self._engine.rows(grams.histogram(self._read(pairs)))
-        (occurring,) = self._engine.rows(grams.occurring_pairs(table))
-        once = (occurring["n"] or 0) - sum(row["n"] * row["kinds"] for row in twice)
+        (first,) = self._engine.rows(grams.first_words(table))
+        once = _occurring(rows) - (first["n"] or 0) - _occurring(twice)
         least = grams.threshold([*rows, *twice, {"n": 1, "kinds": once}], self._chosen)
         if least <= 1:
             return None, least
@@ -146,11 +152,10 @@ class Cleaning:
 
     def _salt(self, words: ir.Table) -> str:
         """What is added to words so that no two of them have one hash."""
-        for salt in _SALTS[:-1]:
-            (row,) = self._engine.rows(grams.sharing(self._engine, words, salt))
-            if row["words"] == row["hashes"]:
-                return salt
-        return _SALTS[-1]
+        for salt in salts("words"):
+            if all_differ(self._engine, grams.word_hashes(self._engine, words, salt)):
+                break
+        return salt
 
     def _bad_texts(self, different: Stage, found: dict[str, Stage]) -> Stage | None:
         chosen = self._chosen
@@ -160,18 +165,18 @@ class Cleaning:
         depends = [different.digest, chosen.min_words, chosen.max_words, {k: v.digest for k, v in found.items()}]
         return self._make("bad-texts", depends, texts.bad_texts(self._read(different), tables, chosen), "judging texts")
 
-    def _bad_images(self, per_image: Stage) -> Stage | None:
+    def _bad_images(self, pairs: ir.Table, per_image: Stage) -> Stage | None:
         """The images that are dropped for other things than their size; None where there are none."""
-        table, most, near = self._pairs.table, self._chosen.max_texts, self._pairs.near
+        most, near = self._chosen.max_texts, self._pairs.near
         found = {}
         if most is not None:
             histogram = self._read(per_image)
             if self._engine.rows(histogram.aggregate(most=histogram.n.max()))[0]["most"] > most:
-                found["crowded"] = images.crowded(self._engine, table, most)
+                found["crowded"] = images.crowded(self._engine, pairs, histogram, most)
         if near is not None:
             rows = self._read(near)
             found["near-duplicate"] = (
-                table.select("key", "number", "row").semi_join(rows, ["number", "row"]).select("key")
+                pairs.select("key", "number", "row").semi_join(rows, ["number", "row"]).select("key")
             )
         if not found:
             return None
@@ -181,10 +186,10 @@ class Cleaning:
         depends = [self._pairs.digest, most, near and near.digest]
         return self._make("bad-images", depends, bad, "judging images")
 
-    def _flags(self, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
+    def _flags(self, pairs: ir.Table, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
         """The pairs with a boolean by the name of each rule."""
-        told = self._pairs.table
-        for stage, by in ((bad_texts, "text"), (bad_images, "key")):
+        told = pairs
+        for stage, by in ((bad_texts, "id"), (bad_images, "key")):
             if stage is not None:
                 bad = self._read(stage)
                 more = [name for name in bad.columns if name != by]
@@ -200,22 +205,21 @@ class Cleaning:
                 flags[rule.name] = told[rule.name].fill_null(False) if known else ibis.literal(False)
         return told.select("number", "source", "row", "part", "key", "text", **flags)
 
-    def _dropped(self, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
-        told = self._flags(bad_texts, bad_images)
+    def _dropped(self, pairs: ir.Table, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
+        told = self._flags(pairs, bad_texts, bad_images)
         first: ir.StringValue = ibis.literal("")
         if self.rules:
             first = ibis.cases(*((told[rule.name], rule.name) for rule in self.rules), else_="")
         some = told.mutate(rule=first)
         return self._in_order(some.filter(some.rule != ""), ["row", "part"])
 
-    def _kept(self, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
+    def _kept(self, pairs: ir.Table, bad_texts: Stage | None, bad_images: Stage | None) -> ir.Table:
         """Columns ``key``, ``source``, ``row`` and ``texts``, and ``number`` to sort by."""
-        pairs = self._pairs.table
         if self._chosen.min_side is not None:
             pairs = pairs.filter(~images.is_small(pairs, self._chosen))
         if self._chosen.max_aspect is not None:
             pairs = pairs.filter(~images.is_elongated(pairs, self._chosen))
-        for stage, by in ((bad_texts, "text"), (bad_images, "key")):
+        for stage, by in ((bad_texts, "id"), (bad_images, "key")):
             if stage is not None:
                 pairs = pairs.anti_join(self._read(stage), by)
         if not self._engine.orderly:
@@ -233,3 +237,8 @@ class Cleaning:
         if self._pairs.several:
             table = table.order_by("number", *by)
         return table.drop("number")
+
+
+def _occurring(histogram: list[dict[str, Any]]) -> int:
+    """How often what is counted occurs in all."""
+    return sum(row["n"] * row["kinds"] for row in histogram)

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from vlc_plugin_curate.cleaning.engines.engine import Engine
+from vlc_plugin_curate.cleaning.near_rule import NearReport
 from vlc_plugin_curate.cleaning.pipeline import Cleaned
 from vlc_plugin_curate.cleaning.rules import Rule
 
@@ -93,6 +94,7 @@ class Report:
         found: All that could be judged.
         kept: What is left of it.
         rules: In the order in which they were asked.
+        near: What was found of each evaluation set.
         least: How often known words, and pairs of them, occur at least; 1 where all are known.
         pairs_per_image: How many images have how many pairs, ascending.
         unknown_sizes: Pairs whose image's size is not known, where a rule asked for it.
@@ -106,6 +108,7 @@ class Report:
     found: Counts
     kept: Counts
     rules: tuple[RuleReport, ...]
+    near: tuple[NearReport, ...]
     least: int
     pairs_per_image: tuple[tuple[int, int], ...]
     unknown_sizes: int
@@ -139,7 +142,9 @@ def kept_in(engine: Engine, cleaned: Cleaned) -> Counts:
 
 def per_image(engine: Engine, cleaned: Cleaned) -> tuple[tuple[int, int], ...]:
     """How many images have how many pairs, ascending."""
-    return tuple(sorted((row["n"], row["images"]) for row in engine.rows(engine.table(cleaned.per_image.path))))
+    table = engine.table(cleaned.per_image.path)
+    counted = table.group_by("n").agg(images=table.images.sum())
+    return tuple(sorted((row["n"], int(row["images"])) for row in engine.rows(counted)))
 
 
 def on_rules(engine: Engine, cleaned: Cleaned) -> tuple[RuleReport, ...]:
@@ -147,36 +152,32 @@ def on_rules(engine: Engine, cleaned: Cleaned) -> tuple[RuleReport, ...]:
     dropped = engine.table(cleaned.dropped.path)
     if not cleaned.rules:
         return ()
-    hashed = dropped.mutate(image_hash=engine.hashed(dropped.key), text_hash=engine.hashed(dropped.text))
-    counted = {"images": hashed.image_hash.nunique(), "texts": hashed.text_hash.nunique()}
-    by_first = {
-        row["rule"]: Counts(row["pairs"], row["images"], row["texts"])
-        for row in engine.rows(hashed.group_by("rule").agg(pairs=hashed.count(), **counted))
-    }
-    alone = _alone(engine, hashed, cleaned.rules)
-    nothing = Counts(0, 0, 0)
+    counted = _counted(engine, dropped, cleaned.rules)
     return tuple(
-        RuleReport(
-            rule.name,
-            rule.drops,
-            by_first.get(rule.name, nothing),
-            alone[rule.name],
-            _examples(engine, dropped, rule) if alone[rule.name].pairs else (),
-        )
-        for rule in cleaned.rules
+        RuleReport(rule.name, rule.drops, first, alone, _examples(engine, dropped, rule) if alone.pairs else ())
+        for rule, (first, alone) in zip(cleaned.rules, counted, strict=True)
     )
 
 
-def _alone(engine: Engine, hashed: ir.Table, rules: tuple[Rule, ...]) -> dict[str, Counts]:
-    """By rule, all that it drops, in one pass."""
-    counted = {}
-    for rule in rules:
-        mine = hashed[rule.name]
-        counted[f"{rule.name} pairs"] = hashed.count(where=mine)
-        counted[f"{rule.name} images"] = hashed.image_hash.nunique(where=mine)
-        counted[f"{rule.name} texts"] = hashed.text_hash.nunique(where=mine)
-    (row,) = engine.rows(hashed.aggregate(**counted))
-    return {rule.name: Counts(*(row[f"{rule.name} {what}"] for what in Counts._fields)) for rule in rules}
+def _counted(engine: Engine, dropped: ir.Table, rules: tuple[Rule, ...]) -> list[tuple[Counts, Counts]]:
+    """For each rule, what it is the first to drop and what it drops by itself.
+
+    A bit says the one or the other of a pair. Those of an image or text are its pairs' together, so that each is looked
+    at once for all rules, and in the end only different sets of bits are counted.
+    """
+    bits = ibis.literal(0, "int64")
+    for place, rule in enumerate(rules):
+        first, alone = dropped.rule == rule.name, dropped[rule.name]
+        bits = bits + first.cast("int64") * (1 << 2 * place) + alone.cast("int64") * (2 << 2 * place)
+    told = dropped.select(bits=bits, image=engine.hashed(dropped.key), text=engine.hashed(dropped.text))
+    images = told.group_by("image").agg(bits=told.bits.bit_or())
+    texts = told.group_by("text").agg(bits=told.bits.bit_or())
+    sets = [engine.rows(one.group_by("bits").agg(n=one.count())) for one in (told, images, texts)]
+
+    def counts(bit: int) -> Counts:
+        return Counts(*(sum(row["n"] for row in rows if row["bits"] >> bit & 1) for rows in sets))
+
+    return [(counts(2 * place), counts(2 * place + 1)) for place in range(len(rules))]
 
 
 def _examples(engine: Engine, dropped: ir.Table, rule: Rule) -> tuple[Example, ...]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from vlc_core.terminal import bold, dim, table
+from vlc_plugin_curate.cleaning.near_rule import NearReport
 from vlc_plugin_curate.cleaning.page import share
 from vlc_plugin_curate.cleaning.report import Report
+
+_NEAR_HEADS = ("evaluation set", "images", "unreadable", "plain", "samples near", "by hash", "by model alone")
 
 
 def as_text(report: Report, out: Path, *, tars: bool) -> str:
@@ -22,10 +25,17 @@ def as_text(report: Report, out: Path, *, tars: bool) -> str:
     if rows:
         heads = ("rule", "first to drop", "by itself", "images", "drops")
         parts.append(table(heads, rows, right=heads[1:4]))
+    if report.near:
+        parts.append(table(_NEAR_HEADS, [_near_row(one) for one in report.near], right=_NEAR_HEADS[1:]))
     parts += [f"{line}\n" for line in (*_left_out(report), *report.notes)]
     named = [out / "list.parquet", out / "report.html", *([out / "tars"] if tars else [])]
     parts.append(dim(f"written to {', '.join(map(str, named))}"))
     return "\n".join(parts)
+
+
+def _near_row(one: NearReport) -> tuple[str, ...]:
+    counts = (one.images, one.unreadable, one.flat, one.found, one.by_looks)
+    return (one.name, *(f"{count:,}" for count in counts), "–" if one.by_model is None else f"{one.by_model:,}")
 
 
 def _left_out(report: Report) -> list[str]:

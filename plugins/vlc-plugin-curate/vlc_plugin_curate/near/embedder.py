@@ -48,6 +48,10 @@ class Embedder:
     Raises:
         StorageError: There is no model at ``run``.
         RecipeError: The model takes vectors, not images.
+
+    Attributes:
+        width: Of an embedding.
+        digest: Of the model: the same for the same embeddings.
     """
 
     def __init__(self, run: Path, cache: Path | None) -> None:
@@ -57,7 +61,7 @@ class Embedder:
         self._model = DualEncoder.load(run)
         if self._model.vector_width is not None:
             raise RecipeError(f"the model of {run} takes vectors, not images: name another by --model")
-        self._digest = model_digest(run)
+        self.digest = model_digest(run)
         self._cache = cache
         self.width = self._model.towers.text.embed_dim
 
@@ -70,7 +74,7 @@ class Embedder:
             StorageError: The cache cannot be written.
         """
         dtype = np.dtype([("digest", "<u8", (2,)), ("embed", "<f4", (self.width,))])
-        kept = None if self._cache is None else KeptParts(self._cache, f"{name}@{self._digest}", dtype)
+        kept = None if self._cache is None else KeptParts(self._cache, f"{name}@{self.digest}", dtype)
         reader = Reader(source, name)
         with Tracker(f"embedding {name}") as tracker:
             for number, start in enumerate(range(0, len(prints), PART)):

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlc_core.errors import RecipeError
+from vlc_plugin_curate.near.compared import Thresholds, compare
 from vlc_plugin_curate.near.embedder import Embedder
-from vlc_plugin_curate.near.embeddings import MIN_COSINE, near_embeddings
+from vlc_plugin_curate.near.embeddings import MIN_COSINE
 from vlc_plugin_curate.near.fingerprints import Fingerprints, fingerprints
 from vlc_plugin_curate.near.hamming import MOST
-from vlc_plugin_curate.near.looks import RADIUS, distances, near_looks
+from vlc_plugin_curate.near.looks import RADIUS
 from vlc_plugin_curate.near.reading import ImageSource
 
 
@@ -84,15 +85,9 @@ def near_duplicates(
     check_thresholds(radius, min_cosine)
     left = fingerprints(train, name=names[0], cache=cache, workers=workers)
     right = fingerprints(reference, name=names[1], cache=cache, workers=workers)
-    near = near_looks(left, right, radius)
-    if model is None:
-        return NearDuplicates(near.left, near.right, near.distance, None, left, right)
-    embedder = Embedder(model, cache)
-    found = near_embeddings(
-        (train, left, names[0]), (reference, right, names[1]), embedder, min_cosine=min_cosine, besides=near
-    )
-    distance = distances(left.rows[found.left], right.rows[found.right])
-    return NearDuplicates(found.left, found.right, distance, found.cosine, left, right)
+    by = Thresholds(radius, None if model is None else Embedder(model, cache), min_cosine)
+    found = compare((train, left, names[0]), (reference, right, names[1]), by)
+    return NearDuplicates(found.left, found.right, found.distance, found.cosine, left, right)
 
 
 def check_thresholds(radius: int, min_cosine: float) -> None:

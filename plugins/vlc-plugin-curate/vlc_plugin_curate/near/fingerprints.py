@@ -60,6 +60,11 @@ class Fingerprints:
         return int((self.rows["state"] == FLAT).sum())
 
     @property
+    def readable(self) -> int:
+        """How many images can be read."""
+        return int((self.rows["state"] != UNREADABLE).sum())
+
+    @property
     def comparable(self) -> NDArray[np.int64]:
         """The rows whose looks say something, ascending."""
         return np.flatnonzero(self.rows["state"] == SOUND)

@@ -49,11 +49,11 @@ class Study:
         return [
             (
                 one.name,
-                f"{one.readable:,}",
+                f"{one.prints.readable:,}",
                 f"{int(one.overlaps.sum()):,}",
-                _percent(one.overlaps.sum() / max(1, one.readable)),
+                _percent(one.overlaps.sum() / max(1, one.prints.readable)),
                 f"{len(one.train):,}",
-                f"{len(one.prints) - one.readable:,}",
+                f"{len(one.prints) - one.prints.readable:,}",
             )
             for one in self.overlaps
         ]
@@ -87,11 +87,11 @@ class Study:
     def _json(self, one: Overlap) -> dict[str, Any]:
         return {
             "name": one.name,
-            "images": one.readable,
+            "images": one.prints.readable,
             "flat": one.prints.flat,
-            "unreadable": len(one.prints) - one.readable,
+            "unreadable": len(one.prints) - one.prints.readable,
             "overlap": int(one.overlaps.sum()),
-            "share": float(one.overlaps.sum() / max(1, one.readable)),
+            "share": float(one.overlaps.sum() / max(1, one.prints.readable)),
             "runs": {run: _comparison_json(comparison) for run, comparison in one.comparisons.items()},
             "pairs": [self._pair_json(one, pair) for pair in range(len(one.train))],
         }

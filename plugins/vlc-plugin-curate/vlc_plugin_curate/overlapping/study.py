@@ -11,27 +11,10 @@ from numpy.typing import NDArray
 
 from vlc_core.errors import RecipeError
 from vlc_core.interfaces.dataset import Dataset
-from vlc_plugin_curate.near.embedder import Embedder
-from vlc_plugin_curate.near.embeddings import near_embeddings
-from vlc_plugin_curate.near.fingerprints import UNREADABLE, Fingerprints
-from vlc_plugin_curate.near.looks import distances, near_looks
+from vlc_plugin_curate.near.compared import Thresholds, compare_each
+from vlc_plugin_curate.near.fingerprints import Fingerprints
 from vlc_plugin_curate.near.sources import Sources
 from vlc_plugin_curate.overlapping.statistics import CONFIDENCE, Comparison, compare
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What makes images near-duplicates.
-
-    Attributes:
-        radius: Bits in which their hashes may differ.
-        embedder: Embeds images; None compares hashes alone.
-        min_cosine: The least cosine of embeddings.
-    """
-
-    radius: int
-    embedder: Embedder | None = None
-    min_cosine: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +48,6 @@ class Overlap:
         found[self.evaluated] = True
         return found
 
-    @property
-    def readable(self) -> int:
-        """How many images of the evaluation set can be read."""
-        return int((self.prints.rows["state"] != UNREADABLE).sum())
-
     def pairs(self) -> Iterator[int]:
         """One pair for each image that overlaps, the nearest of its pairs; the nearest of all first."""
         order = np.lexsort((self.train, self.evaluated, self.distance))
@@ -81,19 +59,8 @@ def find_overlap(
     train: Sources, train_prints: Fingerprints, evaluated: Sources, prints: Fingerprints, by: Thresholds
 ) -> list[Overlap]:
     """The overlap of each of the evaluation sets with all of the training images."""
-    found = []
-    for number, (spec, data) in enumerate(zip(evaluated.specs, evaluated.datasets, strict=True)):
-        rows = slice(evaluated.starts[number], evaluated.starts[number + 1])
-        own = Fingerprints(prints.rows[rows])
-        near = near_looks(train_prints, own, by.radius)
-        left, right, cosine = near.left, near.right, None
-        if by.embedder is not None:
-            pair = (train, train_prints, train.name), (data, own, spec.name)
-            alike = near_embeddings(*pair, by.embedder, min_cosine=by.min_cosine, besides=near)
-            left, right, cosine = alike
-        distance = distances(train_prints.rows[left], own.rows[right])
-        found.append(Overlap(spec.name, data, own, left, right, distance, cosine, {}))
-    return found
+    each = compare_each(train, train_prints, evaluated, prints, by)
+    return [Overlap(one.name, one.data, one.prints, *one.pairs[:4], {}) for one in each]
 
 
 def compare_accuracies(overlaps: list[Overlap], run: Path, prompts: str, *, confidence: float = CONFIDENCE) -> None:

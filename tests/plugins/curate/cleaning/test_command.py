@@ -22,6 +22,8 @@ PINNED = [
         "--bigrams",
         "--evaluation-set",
         "--radius",
+        "--model",
+        "--min-cosine",
         "--tars",
     ),
     *("--shard", "--engine", "--memory", "--threads", "--workers", "--keep-stages", "--json"),

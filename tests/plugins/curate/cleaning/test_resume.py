@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ class Stop(BaseException):
 
 
 def test_it_may_be_stopped_at_every_file(
-    tmp_path: Path, table: Table, small: ModuleType, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table: Table, small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = table(small.corpus(60, seed=5)), tmp_path / "out"
     small.run_clean([path], tmp_path / "whole", CHOSEN)
@@ -79,7 +79,7 @@ def test_what_is_made_of_the_same_is_made_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "stages").glob("*.partial"))
 
 
-def test_a_killed_command_goes_on(tmp_path: Path, table: Table, small: ModuleType) -> None:
+def test_a_killed_command_goes_on(tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
     path, out = table(small.corpus(60, seed=6)), tmp_path / "out"
     command = [str(Path(sys.executable).with_name("vlc")), "data", "clean", str(path), "--out", str(out)]
     command += [

@@ -6,11 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow.parquet as pq
 import pytest
 
+from vlc_plugin_curate.cleaning.engines.duck import DuckDb, Limits
 from vlc_plugin_curate.cleaning.options import Filter
 
 Table = Callable[..., Path]
@@ -29,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWar
     ],
 )
 def test_every_pair_is_judged_as_by_plain_loops(
-    tmp_path: Path, table: Table, small: ModuleType, chosen: Filter
+    tmp_path: Path, table: Table, small: SimpleNamespace, chosen: Filter
 ) -> None:
     pairs = small.corpus(400, seed=1)
     report = small.run_clean([table(pairs)], tmp_path / "out", chosen)
@@ -54,7 +57,7 @@ def test_every_pair_is_judged_as_by_plain_loops(
     assert report.kept.texts == len({texts[0] for _, _, texts in kept})
 
 
-def test_what_stands_at_a_threshold_is_kept(tmp_path: Path, table: Table, small: ModuleType) -> None:
+def test_what_stands_at_a_threshold_is_kept(tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
     rows = [
         ("http://x/0.jpg", "one two three", 200, 600),
         ("http://x/1.jpg", "one two three", 199, 300),
@@ -72,7 +75,7 @@ def test_what_stands_at_a_threshold_is_kept(tmp_path: Path, table: Table, small:
 
 
 def test_ten_images_may_share_a_text_and_an_image_have_a_thousand_texts(
-    tmp_path: Path, table: Table, small: ModuleType
+    tmp_path: Path, table: Table, small: SimpleNamespace
 ) -> None:
     rows = [(f"http://x/{n}.jpg", "ten of us here") for n in range(10)] * 2
     rows += [(f"http://x/{n}.jpg", "eleven of us here") for n in range(11)]
@@ -85,7 +88,7 @@ def test_ten_images_may_share_a_text_and_an_image_have_a_thousand_texts(
     assert len(small.kept(tmp_path / "out")) == 20 + 1000
 
 
-def test_each_rule_can_be_switched_off(tmp_path: Path, table: Table, small: ModuleType) -> None:
+def test_each_rule_can_be_switched_off(tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
     pairs = small.corpus(60, seed=2)
     path = table(pairs)
     report = small.run_clean([path], tmp_path / "all", small.OFF)
@@ -98,7 +101,7 @@ def test_each_rule_can_be_switched_off(tmp_path: Path, table: Table, small: Modu
         assert [one.name for one in report.rules] == [rule]
 
 
-def test_the_list_is_the_same_every_time(tmp_path: Path, table: Table, small: ModuleType) -> None:
+def test_the_list_is_the_same_every_time(tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
     path = table(small.corpus(300, seed=3))
     chosen = Filter(max_images=3, vocabulary=100)
     for out in ("a", "b"):
@@ -108,3 +111,32 @@ def test_the_list_is_the_same_every_time(tmp_path: Path, table: Table, small: Mo
         assert first == second
     reports = [json.loads((tmp_path / out / "report.json").read_text()) for out in ("a", "b")]
     assert reports[0] == reports[1]
+
+
+def test_texts_and_words_that_share_a_hash_are_still_told_apart(
+    tmp_path: Path, table: Table, small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what is put behind them: the first hashes here are lengths."""
+    own = DuckDb.hashed
+
+    def poor(self: DuckDb, value: ir.StringValue) -> ir.IntegerValue:
+        return ibis.cases((value.endswith("+"), own(self, value)), else_=value.length().cast("uint64"))
+
+    path, chosen = table(small.corpus(200, seed=8)), Filter(min_side=None, max_texts=4, max_images=3, vocabulary=150)
+    small.run_clean([path], tmp_path / "whole", chosen)
+    for name in ("hashed", "hashed_word"):
+        monkeypatch.setattr(DuckDb, name, poor)
+    small.run_clean([path], tmp_path / "out", chosen, keep_stages=True)
+    assert len(list((tmp_path / "out" / ".stages").glob("texts-[0-9a-f]*.parquet"))) == 2
+    for read in (small.kept, small.dropped):
+        assert read(tmp_path / "out") == read(tmp_path / "whole")
+
+
+def test_hashes_of_texts_that_are_built_alike_differ(tmp_path: Path, table: Table) -> None:
+    """DuckDB's own hash is the same for these two."""
+    path = table([("http://x/1.jpg", "ca ba ca ha ca ba"), ("http://x/2.jpg", "ca ba co ha ca ha")])
+    duck = DuckDb(Limits(500_000_000, 1, tmp_path / "temporary"))
+    texts = duck.table(path)
+    (row,) = duck.rows(texts.aggregate(hashes=duck.hashed(texts.caption).nunique()))
+    duck.close()
+    assert row["hashes"] == 2

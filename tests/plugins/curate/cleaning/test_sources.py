@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -39,7 +39,7 @@ def write_tar(path: Path, samples: dict[str, tuple[bytes, list[str]]]) -> None:
                 tar.addfile(info, io.BytesIO(content))
 
 
-def test_tables_of_links_go_to_the_engine_whatever_their_format(tmp_path: Path, small: ModuleType) -> None:
+def test_tables_of_links_go_to_the_engine_whatever_their_format(tmp_path: Path, small: SimpleNamespace) -> None:
     (tmp_path / "a.csv").write_text('URL,Alt,WIDTH,HEIGHT\nhttp://x/1.jpg,"a cat, here",300,200\nhttp://x/2.jpg,,,\n')
     (tmp_path / "b.tsv").write_text("url\ttext\nhttp://x/3.jpg\ta dog\n\tno image\n")
     (tmp_path / "c.jsonl").write_text(
@@ -65,7 +65,7 @@ def test_tables_of_links_go_to_the_engine_whatever_their_format(tmp_path: Path, 
     assert [one.without_image for one in report.sources] == [0, 1, 0]
 
 
-def test_images_are_judged_by_their_headers_and_the_list_is_trained_on(tmp_path: Path, small: ModuleType) -> None:
+def test_images_are_judged_by_their_headers_and_the_list_is_trained_on(tmp_path: Path, small: SimpleNamespace) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     for name, size in {"wide": (700, 200), "small": (100, 100), "good": (300, 250)}.items():
@@ -85,7 +85,7 @@ def test_images_are_judged_by_their_headers_and_the_list_is_trained_on(tmp_path:
     assert (sample.image, sample.texts) == (png(300, 250), ("a good picture here",))
 
 
-def test_tars_are_read_filtered_and_written_anew(tmp_path: Path, small: ModuleType) -> None:
+def test_tars_are_read_filtered_and_written_anew(tmp_path: Path, small: SimpleNamespace) -> None:
     samples = {f"in/{n}": (png(200 + n, 210, n), [f"picture number {n} here", "short"]) for n in range(5)}
     write_tar(tmp_path / "0.tar", samples)
     write_tar(tmp_path / "1.tar", {"in/small": (png(20, 20), ["a small picture here"]), "in/9": (png(300, 300), [])})
@@ -103,13 +103,13 @@ def test_tars_are_read_filtered_and_written_anew(tmp_path: Path, small: ModuleTy
         assert found == [(image, (texts[0],)) for image, texts in samples.values()]
 
 
-def test_a_broken_table_is_told_by_its_line(tmp_path: Path, small: ModuleType) -> None:
+def test_a_broken_table_is_told_by_its_line(tmp_path: Path, small: SimpleNamespace) -> None:
     (tmp_path / "bad.csv").write_text("url,caption\nhttp://x/1.jpg,a\nhttp://x/2.jpg,b,c,d\n")
     with pytest.raises(DataError, match=r"bad\.csv, line 3: 4 fields where the header has 2"):
         small.run_clean([tmp_path / "bad.csv"], tmp_path / "out")
 
 
-def test_nothing_to_judge_is_refused(tmp_path: Path, small: ModuleType) -> None:
+def test_nothing_to_judge_is_refused(tmp_path: Path, small: SimpleNamespace) -> None:
     (tmp_path / "pairs.csv").write_text("image,caption\nnone.png,there is no picture\n")
     with pytest.raises(DataError, match=r"no pair of an image and a text.*there is no file none\.png"):
         small.run_clean([tmp_path / "pairs.csv"], tmp_path / "out", Filter())
@@ -118,7 +118,7 @@ def test_nothing_to_judge_is_refused(tmp_path: Path, small: ModuleType) -> None:
         small.run_clean([tmp_path / "0.tar"], tmp_path / "out", Filter())
 
 
-def test_near_duplicates_of_evaluation_sets_go(tmp_path: Path, small: ModuleType) -> None:
+def test_near_duplicates_of_evaluation_sets_go(tmp_path: Path, small: SimpleNamespace) -> None:
     import random
 
     def scene(seed: int, size: int) -> bytes:
@@ -136,7 +136,7 @@ def test_near_duplicates_of_evaluation_sets_go(tmp_path: Path, small: ModuleType
     assert [(rule.name, rule.alone.pairs) for rule in report.rules] == [("near-duplicate", 1)]
 
 
-def test_columns_of_both_outputs(tmp_path: Path, small: ModuleType) -> None:
+def test_columns_of_both_outputs(tmp_path: Path, small: SimpleNamespace) -> None:
     (tmp_path / "a.csv").write_text("url,text\nhttp://x/1.jpg,one two three\nhttp://x/2.jpg,one\n")
     small.run_clean([tmp_path / "a.csv"], tmp_path / "out", Filter(vocabulary=None, max_images=None, max_texts=None))
     described = {name: pq.read_schema(tmp_path / "out" / name).names for name in ("list.parquet", "dropped.parquet")}

@@ -9,8 +9,8 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-SECOND = "after"
-"""The column of :meth:`Engine.neighbours` with the later word of two."""
+FIRST, SECOND = "a", "b"
+"""The columns of :meth:`Engine.neighbours` with the two."""
 
 
 class Engine(ABC):
@@ -62,8 +62,12 @@ class Engine(ABC):
         """64 bits of ``value``; every engine has its own."""
 
     @abstractmethod
-    def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
-        """A row for every two words that follow each other: columns ``word``, :data:`SECOND` and those of ``keep``."""
+    def hashed_word(self, word: ir.StringValue) -> ir.IntegerValue:
+        """64 bits of a word, of which there are many and few different ones: in less time, and perhaps less even."""
+
+    @abstractmethod
+    def neighbours(self, table: ir.Table, items: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
+        """A row for every two items that follow each other: :data:`FIRST`, :data:`SECOND`, and those of ``keep``."""
 
     @abstractmethod
     def close(self) -> None:

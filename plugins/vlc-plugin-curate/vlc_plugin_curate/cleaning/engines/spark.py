@@ -6,7 +6,6 @@ import importlib.util
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,9 @@ import ibis
 import ibis.expr.types as ir
 
 from vlc_core.errors import RecipeError, StorageError, VlcError
+from vlc_core.network import answers
 from vlc_core.terminal import waiting
-from vlc_plugin_curate.cleaning.engines.engine import SECOND, Engine
+from vlc_plugin_curate.cleaning.engines.engine import FIRST, SECOND, Engine
 
 PATIENCE = 3.0
 """Seconds that a master may take to accept a connection; Spark itself would try for minutes."""
@@ -58,16 +58,8 @@ def check_master(master: str, *, patience: float = PATIENCE) -> None:
     found = _MASTER.fullmatch(master)
     if found is None:
         return
-    reasons = []
-    for place in found["hosts"].split(","):
-        host, _, port = place.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=patience).close()
-        except (OSError, OverflowError) as error:
-            reasons.append(f"{place}: {getattr(error, 'strerror', None) or error}")
-        else:
-            return
-    raise StorageError(f"no Spark master answers at {master} ({'; '.join(reasons)}): check that it runs and its port")
+    if not any(answers(f"spark://{place}", seconds=patience) for place in found["hosts"].split(",")):
+        raise StorageError(f"no Spark master answers at {master}: check that it runs, and its host and port")
 
 
 @final
@@ -118,9 +110,13 @@ class Spark(Engine):
     def hashed(self, value: ir.StringValue) -> ir.IntegerValue:
         return _hash(value)
 
-    def neighbours(self, table: ir.Table, words: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
-        both = table.select(**keep, both=words.zip(words[1:]).unnest())
-        found = both.select(*keep, word=both.both["f1"], **{SECOND: both.both["f2"]})
+    def hashed_word(self, word: ir.StringValue) -> ir.IntegerValue:
+        return _hash(word)
+
+    def neighbours(self, table: ir.Table, items: ir.ArrayValue, keep: Mapping[str, ir.Value]) -> ir.Table:
+        listed = table.select(**keep, items=items)
+        both = listed.select(*keep, both=listed.items.zip(listed.items[1:]).unnest())
+        found = both.select(*keep, **{FIRST: both.both["f1"], SECOND: both.both["f2"]})
         return found.filter(found[SECOND].notnull())
 
     def close(self) -> None:
