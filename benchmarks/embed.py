@@ -35,8 +35,10 @@ from vlc_core.recipe.schema import Model
 from vlc_plugin_search.embedding.encoding import encode
 from vlc_plugin_search.embedding.making import Making
 from vlc_plugin_search.embedding.opening import open_making
+from vlc_plugin_search.embedding.precision import Precision
 from vlc_plugin_search.indexing.building import Graph
-from vlc_plugin_search.sides import Kind, Part, Precision
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Part
 
 FILES = 64
 

@@ -1,4 +1,8 @@
-"""Pages that commands write: one file, no script, nothing fetched, every text escaped."""
+"""Pages that commands write: one file, nothing fetched, every text escaped, no script unless a page allows its own.
+
+They extend ``base.html``, which stands beside this file: the policy that keeps a browser from fetching anything,
+colours for light and dark, and the style of what several pages have: lists, tables, contact sheets.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def template(module: str, name: str = "page.html") -> Template:
-    """The template ``name`` beside a module.
+    """The template ``name`` beside a module; it may extend ``base.html``.
 
     Args:
         module: The module's ``__file__``.
@@ -22,9 +26,9 @@ def template(module: str, name: str = "page.html") -> Template:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = FileSystemLoader(Path(module).parent)
+    folders = FileSystemLoader([Path(module).parent, Path(__file__).parent])
     environment = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=folders, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template(name)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
 from typing import NamedTuple
 
@@ -16,8 +15,9 @@ from torch import Tensor
 from vlc_core.interfaces.dataset import Rectangle
 from vlc_core.loading.picture import Picture, fit
 from vlc_core.loading.vectors import as_picture
+from vlc_plugin_data.pages import template
 
-STYLE = "body{font:14px sans-serif;margin:2em}figure{display:inline-block;margin:.5em;width:%dpx;vertical-align:top}"
+TITLE = "Where the model looks"
 
 
 class Shown(NamedTuple):
@@ -32,14 +32,8 @@ class Shown(NamedTuple):
 
 def page(shown: Sequence[Shown], side: int) -> str:
     """An HTML page with the pictures, ``side`` pixels wide: map red, what is named green, peak blue."""
-    figures = "".join(
-        f'<figure><img src="data:image/png;base64,{_png(one, side)}" width="{side}" alt="">'
-        f"<figcaption>{escape(one.text)}</figcaption></figure>"
-        for one in shown
-    )
-    title = "Where the model looks"
-    head = f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>{STYLE % side}</style>'
-    return f"{head}<h1>{title}</h1>{figures}\n"
+    figures = [{"picture": _uri(one, side), "text": one.text} for one in shown]
+    return template(__file__, "heat_maps.html.jinja").render(title=TITLE, side=side, figures=figures)
 
 
 def overlay(picture: NDArray[np.uint8], map_HW: Tensor) -> NDArray[np.uint8]:
@@ -53,7 +47,7 @@ def overlay(picture: NDArray[np.uint8], map_HW: Tensor) -> NDArray[np.uint8]:
     return blended
 
 
-def _png(one: Shown, side: int) -> str:
+def _uri(one: Shown, side: int) -> str:
     drawn = Image.fromarray(overlay(fit(Picture(as_picture(one.image)), side), one.map))
     pen = ImageDraw.Draw(drawn)
     for x0, y0, x1, y1 in one.boxes:
@@ -62,4 +56,4 @@ def _png(one: Shown, side: int) -> str:
     pen.ellipse([x - 3, y - 3, x + 3, y + 3], fill=(0, 60, 255))
     file = BytesIO()
     drawn.save(file, "PNG")
-    return b64encode(file.getvalue()).decode()
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

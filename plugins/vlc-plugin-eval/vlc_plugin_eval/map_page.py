@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vlc_plugin_data.pages import template
 
 GOLDEN = 137.508
 """Degrees between the hues of two classes: any number of them keeps them apart."""
@@ -59,8 +59,8 @@ def page(
         }
         for panel in panels
     ]
-    html: str = _template().render(title=title, panels=drawn, classes=shown, data=_json(points))
-    return html
+    made = template(__file__, "map.html.jinja")
+    return made.render(title=title, panels=drawn, classes=shown, data=_json(points))
 
 
 def colour(place: int) -> str:
@@ -72,11 +72,3 @@ def _json(value: Any) -> str:
     """JSON for a ``<script>`` element, which no text in it can end."""
     told = json.dumps(value, separators=(",", ":"))
     return told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    source = files("vlc_plugin_eval").joinpath("map.html.jinja").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlc_plugin_data.commands import Json, Sets, Source, SplitOption
-from vlc_plugin_search.sides import Kind, Part, Precision
+from vlc_plugin_search.embedding.precision import Precision
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Part
 
 if TYPE_CHECKING:
     from vlc_plugin_search.embedding.making import Made

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlc_plugin_data.commands import Json
-from vlc_plugin_search.sides import Kind, Side
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +139,8 @@ def _say(answers: Sequence[Answer], seen: Sequence[Seen], unchecked: str, html: 
 
     for answer in answers:
         rows = [
-            (str(hit.rank), f"{hit.score:.4f}", hit.key, next(iter(hit.texts), hit.label or "")) for hit in answer.hits
+            (str(hit.rank), f"{hit.score:.4f}", hit.row.key, next(iter(hit.row.texts), hit.row.label or ""))
+            for hit in answer.hits
         ]
         columns = ("rank", "score", "key", "text")
         terminal.say(terminal.table(columns, rows, title=str(answer.query), right=("rank", "score")))

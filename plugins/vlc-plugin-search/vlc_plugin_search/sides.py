@@ -23,18 +23,3 @@ class Part(StrEnum):
     def sides(self) -> tuple[Side, ...]:
         """The sides that it stands for, images first."""
         return tuple(Side) if self is Part.BOTH else (Side(self.value),)
-
-
-class Precision(StrEnum):
-    """How the numbers of an embedding are kept."""
-
-    FLOAT16 = "float16"
-    FLOAT32 = "float32"
-
-
-class Kind(StrEnum):
-    """Which index is made of the embeddings."""
-
-    EXACT = "exact"
-    ANN = "ann"
-    NONE = "none"

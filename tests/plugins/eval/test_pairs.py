@@ -129,7 +129,8 @@ def test_a_page_escapes_what_it_shows_and_loads_nothing():
     made = page([shown], 32)
     assert "&lt;script&gt;a &amp; b" in made
     assert "<script" not in made
-    assert "http" not in made
+    assert "://" not in made
+    assert "default-src 'none'" in made
     assert made.count("data:image/png;base64,") == 1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 
 from vlc_cli.main import run as run_vlc
 from vlc_core import folders
@@ -20,14 +20,7 @@ from vlc_core.plugins import plugins
 from vlc_core.recipe.schema import Model
 from vlc_core.tokenizer import Tokenizer, Vocabulary
 
-COLOURS = {
-    "red": (220, 30, 30),
-    "green": (30, 180, 40),
-    "blue": (30, 40, 220),
-    "yellow": (230, 220, 40),
-    "white": (250, 250, 250),
-    "black": (5, 5, 5),
-}
+COLOURS = ("red", "green", "blue", "yellow", "white", "black")
 IMAGES = 23
 BROKEN, MISSING = 5, 11
 RECIPE = """\
@@ -72,7 +65,7 @@ def write_run(folder: Path, seed: int) -> Path:
 
 
 def caption(number: int) -> str:
-    return f"a {list(COLOURS)[number % len(COLOURS)]} square"
+    return f"a {COLOURS[number % len(COLOURS)]} square"
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +75,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     lines = []
     for number in range(IMAGES):
-        colour = np.array(list(COLOURS.values())[number % len(COLOURS)])
+        colour = np.array(ImageColor.getrgb(COLOURS[number % len(COLOURS)]))
         pixels = (colour + rng.integers(-25, 25, (20, 24, 3))).clip(0, 255).astype(np.uint8)
         file = folder / f"{number:02d}.jpg"
         Image.fromarray(pixels).save(file)

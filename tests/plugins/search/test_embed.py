@@ -17,9 +17,11 @@ from vlc_core.inference import DualEncoder
 from vlc_plugin_search.embedding import making as making_module
 from vlc_plugin_search.embedding.making import Made, Making
 from vlc_plugin_search.embedding.opening import open_making
+from vlc_plugin_search.embedding.precision import Precision
 from vlc_plugin_search.embedding.store import Store
 from vlc_plugin_search.indexing.building import Graph
-from vlc_plugin_search.sides import Kind, Part, Precision, Side
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Part, Side
 
 IMAGES, BROKEN, MISSING = 23, 5, 11
 SOUND = [number for number in range(IMAGES) if number not in (BROKEN, MISSING)]

@@ -15,7 +15,8 @@ from vlc_core.options.use import Use
 from vlc_core.recipe.paths import resolve_path
 from vlc_core.registry import Registry
 from vlc_plugin_data.tars.kept import write_whole
-from vlc_plugin_search.sides import Part, Precision
+from vlc_plugin_search.embedding.precision import Precision
+from vlc_plugin_search.sides import Part
 
 FILE = "embeddings.json"
 SCHEMA = 1

@@ -19,7 +19,8 @@ from vlc_plugin_search.embedding.parts import About, about, count_rows, read_row
 from vlc_plugin_search.embedding.reading import Reader, Reading
 from vlc_plugin_search.embedding.store import Counts, Store
 from vlc_plugin_search.indexing.building import Graph, build_index
-from vlc_plugin_search.sides import Kind, Side
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Side
 
 Progress = Callable[[int, int], None]
 

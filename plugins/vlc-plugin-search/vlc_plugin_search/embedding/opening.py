@@ -16,8 +16,9 @@ from vlc_core.naming import Split, find_sources
 from vlc_core.plugins import plugins
 from vlc_plugin_search.embedding.description import Description, origin
 from vlc_plugin_search.embedding.making import Making
+from vlc_plugin_search.embedding.precision import Precision
 from vlc_plugin_search.embedding.reading import Reader
-from vlc_plugin_search.sides import Part, Precision, Side
+from vlc_plugin_search.sides import Part, Side
 
 MOST_WORKERS = 8
 

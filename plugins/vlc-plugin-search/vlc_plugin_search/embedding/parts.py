@@ -23,11 +23,12 @@ from vlc_core.batch import Skipped
 from vlc_core.errors import StorageError
 from vlc_plugin_data.tars.kept import whole
 from vlc_plugin_search.embedding.encoding import Encoded
+from vlc_plugin_search.embedding.precision import Precision
 from vlc_plugin_search.embedding.reading import Row
-from vlc_plugin_search.sides import Precision, Side
+from vlc_plugin_search.sides import Side
 
 ROWS_OF_A_GROUP = 2048
-COLUMNS = ("source", "sample", "key", "label", "texts")
+COLUMNS = Row._fields
 _LEAVES = ("source", "sample", "key", "label", "texts.list.element", "embedding.list.element")
 _ABOUT = b"vlc"
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -22,25 +22,8 @@ from vlc_core.inference.image_set import seen, stack_pixels
 from vlc_core.interfaces.sampler import Int64Array
 from vlc_core.loading.sources import TrainingSource
 from vlc_core.tokenizer import Tokenizer
+from vlc_plugin_search.embedding.row import Row
 from vlc_plugin_search.sides import Side
-
-
-class Row(NamedTuple):
-    """What is kept of a sample beside its embedding.
-
-    Attributes:
-        source: Which dataset it is of.
-        sample: Its number there.
-        key: What it is called there.
-        label: The name of its class; None where it has none.
-        texts: Its captions, or the name of its class where it has none.
-    """
-
-    source: int
-    sample: int
-    key: str
-    label: str | None
-    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from vlc_core.errors import StorageError
 from vlc_plugin_data.tars.kept import write_whole
 from vlc_plugin_search.embedding import parts
 from vlc_plugin_search.embedding.description import FILE, Description
-from vlc_plugin_search.sides import Kind, Side
+from vlc_plugin_search.indexing.kind import Kind
+from vlc_plugin_search.sides import Side
 
 FINISHED = "finished.json"
 SKIPPED = "skipped.jsonl"

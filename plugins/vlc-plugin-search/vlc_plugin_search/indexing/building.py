@@ -13,8 +13,9 @@ from vlc_plugin_data.tars.kept import whole
 from vlc_plugin_search.embedding.description import Description
 from vlc_plugin_search.embedding.parts import read_vectors
 from vlc_plugin_search.embedding.store import Store
+from vlc_plugin_search.indexing.kind import Kind
 from vlc_plugin_search.indexing.matrix import write_matrix
-from vlc_plugin_search.sides import Kind, Side
+from vlc_plugin_search.sides import Side
 
 Progress = Callable[[int, int], None]
 

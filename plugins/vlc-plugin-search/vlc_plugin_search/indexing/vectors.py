@@ -19,8 +19,9 @@ from torch import Tensor
 from vlc_plugin_search.embedding import parts
 from vlc_plugin_search.embedding.description import Description
 from vlc_plugin_search.embedding.store import Store
+from vlc_plugin_search.indexing.kind import Kind
 from vlc_plugin_search.indexing.matrix import map_matrix
-from vlc_plugin_search.sides import Kind, Side
+from vlc_plugin_search.sides import Side
 
 
 @final

@@ -40,9 +40,9 @@ class Pictures:
 
     def card(self, hit: Hit) -> Card:
         """``hit`` with its picture."""
-        dataset = self._dataset(hit.source)
+        dataset = self._dataset(hit.row.source)
         try:
-            shown = None if dataset is None else thumbnail(dataset, hit.sample)
+            shown = None if dataset is None else thumbnail(dataset, hit.row.sample)
         except (OSError, IndexError):
             shown = None
         return Card(hit, "", False) if shown is None else Card(hit, shown.uri, shown.small)

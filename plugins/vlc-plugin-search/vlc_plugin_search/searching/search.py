@@ -21,12 +21,13 @@ from vlc_core.loading.decode import decode
 from vlc_core.model.digest import model_digest
 from vlc_core.nearest import did_you_mean
 from vlc_plugin_search.embedding.parts import COLUMNS
+from vlc_plugin_search.embedding.row import Row
 from vlc_plugin_search.embedding.store import Store
 from vlc_plugin_search.indexing.ann import NOWHERE, best_by_graph
 from vlc_plugin_search.indexing.exact import best, rows_at_once
+from vlc_plugin_search.indexing.kind import Kind as IndexKind
 from vlc_plugin_search.indexing.vectors import Vectors
 from vlc_plugin_search.searching.query import Kind, Query, combine
-from vlc_plugin_search.sides import Kind as IndexKind
 from vlc_plugin_search.sides import Side
 
 _KEYS_TO_COMPARE = 2_000
@@ -40,20 +41,15 @@ class Hit:
     Attributes:
         rank: 1 for the best.
         score: The cosine with the query.
-        key: What the sample is called.
-        source: The number of its dataset among the folder's.
-        sample: Its number there.
-        label: The name of its class; None where it has none.
-        texts: Its captions; the one that was found, where texts are searched.
+        row: What is kept of it; of its texts the one that was found, where texts are searched.
     """
 
     rank: int
     score: float
-    key: str
-    source: int
-    sample: int
-    label: str | None
-    texts: tuple[str, ...]
+    row: Row
+
+    def as_json(self) -> dict[str, Any]:
+        return {"rank": self.rank, "score": self.score} | self.row._asdict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Answer:
     def as_json(self) -> dict[str, Any]:
         change = asdict(self.query.change)
         return {"query": {"kind": self.query.kind, "value": self.query.value} | change} | {
-            "hits": [asdict(hit) for hit in self.hits]
+            "hits": [hit.as_json() for hit in self.hits]
         }
 
 
@@ -194,7 +190,7 @@ def read_image(path: str) -> bytes:
 
 
 def _hit(rank: int, score: float, of: dict[str, Any]) -> Hit:
-    return Hit(rank, score, of["key"], of["source"], of["sample"], of["label"], tuple(of["texts"]))
+    return Hit(rank, score, Row(**of | {"texts": tuple(of["texts"])}))
 
 
 def _side(side: Side | None, rows: dict[Side, int], folder: Path) -> Side:
