@@ -48,6 +48,12 @@ def image_features(model: Inference, dataset: Dataset) -> ImageSet:
     return remembered[key]
 
 
+def rows_read(dataset: Dataset, images: ImageSet) -> Tensor:
+    """Which samples of the dataset the rows of ``images`` are, (N,) int64, ascending."""
+    skipped = {one.number for one in images.skipped}
+    return torch.tensor([row for row in range(len(dataset)) if row not in skipped], dtype=torch.int64)
+
+
 def _found_or_made(model: Inference, dataset: Dataset, key: str) -> ImageSet:
     file = None if model.cache is None or model.digest is None else model.cache / f"{key}.safetensors"
     if file is None:

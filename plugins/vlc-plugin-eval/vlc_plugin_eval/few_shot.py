@@ -20,7 +20,7 @@ from vlc_core.options import Component
 from vlc_plugin_eval.classification import score
 from vlc_plugin_eval.curve import Point, curve
 from vlc_plugin_eval.features import unit_rows
-from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, in_classes_of, labelled, left_out
 from vlc_plugin_eval.logistic import Ints, fit
 from vlc_plugin_eval.once import once
 from vlc_plugin_eval.templates import templates_of
@@ -94,9 +94,7 @@ class FewShot(Evaluator):
                 "features": self.features,
                 "strength": self.strength,
                 "prompts": list(self.templates) if test.named else [],
-                "absent_from_train": absent(train, test, what="few-shot"),
-                "unlabelled": {"train": train.unlabelled, "data": test.unlabelled},
-                "skipped": {"train": train.skipped, "data": test.skipped},
+                **left_out(train, test, what="few-shot"),
             },
             figures={"curve.svg": curve(points, level=zero_shot, level_name="zero-shot", y_name="top-1 accuracy")},
         )

@@ -16,7 +16,7 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
-from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, in_classes_of, labelled, left_out
 from vlc_plugin_eval.logistic import per_class
 from vlc_plugin_eval.neighbours import vote
 
@@ -81,9 +81,7 @@ class NearestNeighbours(Evaluator):
                 "features": self.features,
                 "votes": "plain" if self.temperature is None else f"weighted by exp(cosine / {self.temperature:g})",
                 "neighbours": "the other samples of data" if self.train is None else "train",
-                "absent_from_train": absent(bank, test, what="knn"),
-                "unlabelled": {"train": bank.unlabelled, "data": test.unlabelled},
-                "skipped": {"train": bank.skipped, "data": test.skipped},
+                **left_out(bank, test, what="knn"),
             },
         )
 

@@ -17,12 +17,12 @@ from vlc_core import distributed
 from vlc_core.batch import UNLABELLED
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
-from vlc_plugin_eval.feature_cache import image_features
+from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import finite_rows
 from vlc_plugin_eval.labels import check_labels
 
 if TYPE_CHECKING:
-    from vlc_core.inference import Inference
+    from vlc_core.inference import ImageSet, Inference
 
 log = logging.getLogger("vlc")
 
@@ -69,27 +69,32 @@ def labelled(model: Inference, dataset: Dataset, features: Features, *, what: st
     images = image_features(model, dataset)
     has_label = images.labels != UNLABELLED
     labels_N = images.labels[has_label]
-    name = type(dataset).__name__
     if labels_N.numel() == 0:
-        raise DataError(
-            f"{what} needs labelled samples, and of the {len(images.labels)} that were read in the dataset {name} "
-            "none has a label: look at its label column or folders"
-        )
+        raise DataError(no_label(dataset, images, what=what))
     classes = dataset.classes or [str(number) for number in range(int(labels_N.max()) + 1)]
     check_labels(labels_N, classes)
     if len(labels_N.unique()) == 1:
-        raise DataError(f"{what} needs at least two classes, and all of the dataset {name} is {classes[labels_N[0]]!r}")
-    unread = {skipped.number for skipped in images.skipped}
-    read = torch.tensor([row for row in range(len(dataset)) if row not in unread], dtype=torch.int64)
+        raise DataError(
+            f"{what} needs at least two classes, and all of the dataset "
+            f"{type(dataset).__name__} is {classes[labels_N[0]]!r}"
+        )
     x = images.summary if features == "summary" else images.embed
     return Labelled(
         x=finite_rows(x[has_label], what="image"),
         y=labels_N,
-        rows=read[has_label],
+        rows=rows_read(dataset, images)[has_label],
         classes=list(classes),
         named=bool(dataset.classes),
         unlabelled=int((~has_label).sum()),
         skipped=len(images.skipped),
+    )
+
+
+def no_label(dataset: Dataset, images: ImageSet, *, what: str) -> str:
+    """What is said of data without a label."""
+    return (
+        f"{what} needs labelled samples, and of the {len(images.labels)} that were read in the dataset "
+        f"{type(dataset).__name__} none has a label: look at its label column or folders"
     )
 
 
@@ -124,8 +129,17 @@ def _difference(train: Sequence[str], test: Sequence[str], *, what: str) -> str:
     return f"{what}: `train` has {len(train)} classes and `data` {len(test)}: give both the same list of classes"
 
 
-def absent(train: Labelled, test: Labelled, *, what: str) -> list[str]:
-    """The names of classes that are measured and were never learnt; a warning names them, once."""
+def left_out(train: Labelled, test: Labelled, *, what: str) -> dict[str, object]:
+    """The classes that are measured and were never learnt, and what of the data could not be used, for the details."""
+    return {
+        "absent_from_train": _absent(train, test, what=what),
+        "unlabelled": {"train": train.unlabelled, "data": test.unlabelled},
+        "skipped": {"train": train.skipped, "data": test.skipped},
+    }
+
+
+def _absent(train: Labelled, test: Labelled, *, what: str) -> list[str]:
+    """A warning names them, too."""
     known = set(train.y.unique().tolist())
     measured = test.y.unique().tolist()
     names = [test.classes[label] for label in measured if label not in known]

@@ -15,7 +15,7 @@ from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component
-from vlc_plugin_eval.labelled import Features, Labelled, absent, in_classes_of, labelled
+from vlc_plugin_eval.labelled import Features, Labelled, in_classes_of, labelled, left_out
 from vlc_plugin_eval.logistic import best_exponent, fit, held_out, per_class, sweep
 from vlc_plugin_eval.once import once
 
@@ -105,9 +105,7 @@ class LinearProbe(Evaluator):
                 "features": self.features,
                 "validation_samples": probe.validated,
                 "converged": probe.converged,
-                "absent_from_train": absent(train, test, what="linear-probe"),
-                "unlabelled": {"train": train.unlabelled, "data": test.unlabelled},
-                "skipped": {"train": train.skipped, "data": test.skipped},
+                **left_out(train, test, what="linear-probe"),
             },
         )
 

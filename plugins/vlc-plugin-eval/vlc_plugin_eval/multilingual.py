@@ -16,7 +16,7 @@ from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.nearest import did_you_mean
 from vlc_core.options import Component, PathLike
 from vlc_plugin_eval.against import load_against, names_of
-from vlc_plugin_eval.feature_cache import image_features
+from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.gallery import Gallery, build_gallery
 from vlc_plugin_eval.ranking import best_ranks, chance_recall
@@ -99,8 +99,7 @@ class MultilingualRetrieval(Evaluator):
 
     def _measure(self, model: Inference, languages: Sequence[str]) -> tuple[Figures, ImageSet]:
         images = image_features(model, self.data)
-        lost = {one.number for one in images.skipped}
-        kept = [index for index in range(len(self.data)) if index not in lost]
+        kept = rows_read(self.data, images).tolist()
         found = {}
         for language in languages:
             texts = [[text.strip() for text in self.data.texts_in(language, index)] for index in kept]

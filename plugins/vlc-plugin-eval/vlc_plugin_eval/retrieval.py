@@ -15,7 +15,7 @@ from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.options import Component, PathLike
 from vlc_plugin_eval.against import load_against, names_of
-from vlc_plugin_eval.feature_cache import image_features
+from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.gallery import Gallery, build_gallery, captions_of
 from vlc_plugin_eval.ranking import Ranks, best_ranks, chance_recall
@@ -119,11 +119,9 @@ class Retrieval(Evaluator):
     ) -> Ranks:
         """Ranks after the first candidates were read together with their queries."""
         assert self.rerank is not None
-        lost = {one.number for one in images.skipped}
-        kept = torch.tensor([index for index in range(len(self.data)) if index not in lost])
         text_NK, image_MK = candidates(*embeds, self.rerank.top)
-        read_T2 = to_read(text_NK, image_MK)
-        match_T = matches(model, self.rerank, self.data, gallery.texts, kept[gallery.rows], read_T2)
+        read_T2, rows = to_read(text_NK, image_MK), rows_read(self.data, images)
+        match_T = matches(model, self.rerank, self.data, gallery.texts, rows[gallery.rows], read_T2)
         return reranked(before, text_NK, image_MK, gallery.pairs, read_T2, match_T)
 
     def _gallery(self, images: ImageSet) -> Gallery:

@@ -20,8 +20,9 @@ from vlc_core.loading.class_names import require_names
 from vlc_core.loading.sources import CLASS_NAME
 from vlc_core.options import Component
 from vlc_plugin_eval.classification import Scores, confusions, recall_per_class, score
-from vlc_plugin_eval.feature_cache import image_features
+from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import unit_rows
+from vlc_plugin_eval.labelled import no_label
 from vlc_plugin_eval.labels import check_labels
 from vlc_plugin_eval.templates import fill, templates_of
 
@@ -99,19 +100,14 @@ class ZeroShot(Evaluator):
         """
         images = image_features(model, self.data)
         scores, labels_N = self._scored(model, images, self._classes())
-        skipped = {one.number for one in images.skipped}
-        read = torch.tensor([row for row in range(len(self.data)) if row not in skipped], dtype=torch.int64)
-        return Answers(read[images.labels != UNLABELLED], labels_N, scores.predicted)
+        return Answers(rows_read(self.data, images)[images.labels != UNLABELLED], labels_N, scores.predicted)
 
     def _scored(self, model: Inference, images: ImageSet, classes: Sequence[str]) -> tuple[Scores, Tensor]:
         """The scores of the labelled images, and their labels."""
         labelled = images.labels != UNLABELLED
         labels_N = images.labels[labelled].to(torch.int64)
         if labels_N.numel() == 0:
-            raise DataError(
-                f"zero-shot needs labelled samples, and of the {len(images.labels)} that were read in the "
-                f"dataset {type(self.data).__name__} none has a label: look at its label column or folders"
-            )
+            raise DataError(no_label(self.data, images, what="zero-shot"))
         check_labels(labels_N, classes)
         image_ND = unit_rows(images.embed[labelled], what="image")
         return score(image_ND, class_embeddings(model, classes, self.templates), labels_N), labels_N
