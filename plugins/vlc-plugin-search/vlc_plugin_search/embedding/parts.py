@@ -24,7 +24,7 @@ from vlc_core.errors import StorageError
 from vlc_plugin_data.tars.kept import whole
 from vlc_plugin_search.embedding.encoding import Encoded
 from vlc_plugin_search.embedding.precision import Precision
-from vlc_plugin_search.embedding.reading import Row
+from vlc_plugin_search.embedding.row import Row
 from vlc_plugin_search.sides import Side
 
 ROWS_OF_A_GROUP = 2048

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -41,7 +40,7 @@ def write_matrix(
         os.fsync(opened.fileno())
 
 
-def write_by_pages(file: BufferedWriter, data: memoryview) -> None:
+def write_by_pages(file: BinaryIO, data: memoryview) -> None:
     """Adds bytes to a file whose buffer is of one large page, and which is given whole ones by that.
 
     Linux then keeps what it has of the file in large pages, and maps those: reading them from end to end takes as long
