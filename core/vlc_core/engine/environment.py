@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlc_core.errors import DataError
+from vlc_core.plugins.discovery import installed_version
 
 if TYPE_CHECKING:
     from vlc_core.assemble import Data
@@ -23,13 +22,16 @@ log = logging.getLogger("vlc")
 
 _PACKAGES = ("vlc-core", "torch", "deepspeed", "numpy", "pillow", "tokenizers", "safetensors", "transformers")
 
+_TELLS_NOTHING = (OSError, ValueError, TypeError, AttributeError, KeyError)
+"""What a file that is missing, broken or of an earlier version meets its reader with."""
+
 Environment = Mapping[str, Any]
 
 
 def environment(plugins: Plugins, data: Data, *, world: int, device: str) -> Environment:
     """What ``environment.json`` of a run folder holds."""
     return {
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed_version(name) for name in _PACKAGES},
         "plugins": {status.name: status.version for status in plugins.status},
         "data": {source.name: _size(source.dataset) for source in data.sources},
         "python": platform.python_version(),
@@ -50,7 +52,7 @@ def trained_classes(began: Path) -> list[str]:
     try:
         sources = json.loads(began.read_bytes())["data"].values()
         return [str(name) for source in sources for name in source.get("class_names", ())]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except _TELLS_NOTHING:
         return []
 
 
@@ -69,7 +71,7 @@ def compare_environments(began: Path, now: Environment, *, allow: bool) -> None:
         before = json.loads(began.read_bytes())
         versions = list(_other_versions(before, now))
         data = list(_other_data(before, now))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except _TELLS_NOTHING:
         return
     if data and not allow:
         raise DataError(
@@ -81,19 +83,19 @@ def compare_environments(began: Path, now: Environment, *, allow: bool) -> None:
 
 
 def _size(dataset: Any) -> dict[str, Any]:
-    """How many samples and classes, the classes' names in their order, and a digest of these."""
-    names = list(dataset.classes or ())
-    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
-    return {"samples": len(dataset), "classes": len(names), "names": digest, "class_names": names}
+    """How many samples, and the classes' names in their order."""
+    return {"samples": len(dataset), "class_names": list(dataset.classes or ())}
 
 
 def _other_data(before: Environment, now: Environment) -> Iterator[str]:
     for name, had in before.get("data", {}).items():
         has = now["data"].get(name, had)  # of another name: the recipes have been compared
-        for what in ("samples", "classes"):
-            if has[what] != had[what]:
-                yield f"data.train.{name} has {has[what]:,} {what} and had {had[what]:,}"
-        if has["classes"] == had["classes"] and has["names"] != had["names"]:
+        old, new = had["class_names"], has["class_names"]
+        if has["samples"] != had["samples"]:
+            yield f"data.train.{name} has {has['samples']:,} samples and had {had['samples']:,}"
+        if len(new) != len(old):
+            yield f"data.train.{name} has {len(new):,} classes and had {len(old):,}"
+        elif new != old:
             yield f"the classes of data.train.{name} have other names, or another order, than they had"
 
 
@@ -107,10 +109,3 @@ def _other_versions(before: Environment, now: Environment) -> Iterator[str]:
 
 def _plugins(of: Environment) -> dict[str, str]:
     return {f"plugin {name}": found for name, found in of["plugins"].items()}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -39,7 +39,7 @@ def shortage_named(recipe: Recipe, on: torch.device) -> Iterator[None]:
 
 
 def _advice(recipe: Recipe, on: torch.device) -> str:
-    return f"set {' or '.join(_smaller(recipe, on))}" if any(_smaller(recipe, on)) else "choose a smaller model"
+    return f"set {settings}" if (settings := " or ".join(_smaller(recipe, on))) else "choose a smaller model"
 
 
 def _smaller(recipe: Recipe, on: torch.device) -> Iterator[str]:

@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 from vlc_core.plugins import Plugins
+from vlc_core.plugins.discovery import installed_version
 
 Verdict = Literal["ok", "slow", "broken"]
 PACKAGES = ("vlc-core", "torch", "deepspeed", "tokenizers", "safetensors", "pillow", "numpy", "transformers", "triton")
@@ -52,7 +52,7 @@ def examine(plugins: Plugins) -> list[Finding]:
 
 
 def _versions() -> Iterator[Finding]:
-    found = {name: _version(name) for name in PACKAGES}
+    found = {name: installed_version(name) for name in PACKAGES}
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     missing = [name for name in PACKAGES[:7] if found[name] is None]
     told = ", ".join(f"{name} {number}" for name, number in found.items() if number)
@@ -209,13 +209,6 @@ def _has_cuda() -> bool:
     except ImportError:
         return False
     return torch.cuda.is_available()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def as_json(findings: list[Finding]) -> list[dict[str, Any]]:

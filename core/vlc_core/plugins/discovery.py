@@ -45,7 +45,7 @@ class Offer:
             return ""
         from packaging.requirements import InvalidRequirement, Requirement
 
-        running = running_version()
+        running = installed_version(CORE)
         for line in needed:
             try:
                 requirement = Requirement(line)
@@ -60,10 +60,10 @@ class Offer:
         return ""
 
 
-def running_version() -> str | None:
-    """The version of vlc-core that runs; None in a checkout that was never installed."""
+def installed_version(package: str) -> str | None:
+    """The version of a distribution; None where it is not installed, as a checkout that is only on the path."""
     try:
-        return version(CORE)
+        return version(package)
     except PackageNotFoundError:
         return None
 

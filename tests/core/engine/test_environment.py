@@ -52,8 +52,8 @@ def test_the_same_is_silent_and_so_is_what_the_recipe_says_itself(began: Path, c
     ("changes", "words"),
     [
         ({"samples": 1199}, "data.train.things has 1,199 samples and had 1,200"),
-        ({"classes": 3, "names": "x"}, "data.train.things has 3 classes and had 2"),
-        ({"names": "x"}, "the classes of data.train.things have other names, or another order"),
+        ({"class_names": ["cat", "dog", "cow"]}, "data.train.things has 3 classes and had 2"),
+        ({"class_names": ["dog", "cat"]}, "the classes of data.train.things have other names, or another order"),
     ],
 )
 def test_other_data_is_refused_unless_allowed(

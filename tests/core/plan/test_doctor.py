@@ -79,7 +79,7 @@ def test_a_deepspeed_that_cannot_be_imported_is_broken(monkeypatch):
 
 
 def test_a_missing_package_is_broken(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "tokenizers" else "1.0")
+    monkeypatch.setattr(doctor, "installed_version", lambda name: None if name == "tokenizers" else "1.0")
     findings = {f.subject: f for f in doctor._versions()}
     assert findings["packages"].verdict == "broken"
     assert findings["packages"].cure == "pip install tokenizers"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -79,9 +78,9 @@ def test_what_is_made_of_the_same_is_made_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "stages").glob("*.partial"))
 
 
-def test_a_killed_command_goes_on(tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
+def test_a_killed_command_goes_on(vlc_path: str, tmp_path: Path, table: Table, small: SimpleNamespace) -> None:
     path, out = table(small.corpus(60, seed=6)), tmp_path / "out"
-    command = [str(Path(sys.executable).with_name("vlc")), "data", "clean", str(path), "--out", str(out)]
+    command = [vlc_path, "data", "clean", str(path), "--out", str(out)]
     command += [
         "--max-texts",
         "3",
