@@ -67,6 +67,7 @@ class Pretrainer(nn.Module):
         self._micro_names: tuple[TermName, ...] | None = None
         self._named = False
         self._norms = replay.norms_with_statistics(self)
+        self.statistics = replay.Statistics(self._norms)
         self._phases: dict[Phase, Callable[..., Any]] = {
             Phase.TRAIN: self._train,
             Phase.EMBED: self._embed,

@@ -65,6 +65,32 @@ def norms_with_statistics(module: nn.Module) -> list[_BatchNorm]:
     return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
 
+class Statistics:
+    """Running statistics as they were before a step, for a step that is skipped.
+
+    Args:
+        norms: What keeps them.
+    """
+
+    def __init__(self, norms: Sequence[_BatchNorm]) -> None:
+        self._norms = norms
+        self._before: list[Tensor] = []
+
+    @torch.no_grad()
+    def note(self) -> None:
+        """Copies them, before a step."""
+        self._before = [buffer.clone() for buffer in self._live()]
+
+    @torch.no_grad()
+    def restore(self, where: Tensor) -> None:
+        """Puts back what was noted where the boolean scalar ``where`` holds; without waiting for a device."""
+        for live, before in zip(self._live(), self._before, strict=True):
+            live.copy_(torch.where(where, before, live))
+
+    def _live(self) -> list[Tensor]:
+        return [buffer for norm in self._norms for buffer in norm.buffers()]
+
+
 @contextmanager
 def statistics_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
     """Leaves running statistics alone in a pass whose samples another pass counts; batches normalise as always."""

@@ -130,6 +130,34 @@ def trained(mix: list[str], steps: int, options: dict[str, Any]) -> list[Any]:
     return [trainer.run(steps), *trainer.saved()]
 
 
+class Spoilt(Trainer):
+    """Step 1 is not finite, by what the last sample of the last rank is: its picture, or a group that :class:`Odd`
+    takes for a reason to give no number."""
+
+    spoils: str
+
+    def batch(self, step: int) -> Batch:
+        given = super().batch(step)
+        if step == 1 and distributed.rank() == distributed.world() - 1:
+            if self.spoils == "picture":
+                given.pixels[:, -1] = torch.inf
+            else:
+                given.groups[-1] = -1
+        return given
+
+
+def spoilt(mix: list[str], spoils: str, options: dict[str, Any]) -> list[Any]:
+    """Metrics, weights and moments after each of three steps."""
+    trainer = Spoilt(mix, **options)
+    trainer.spoils = spoils
+    return [[trainer.run(1, first=step)[0], *trainer.saved()] for step in range(3)]
+
+
+def spoilt_on_rank(rank: int, world: int, mix: list[str], spoils: str, cases: list[dict[str, Any]]) -> list[Any]:
+    """Several of :func:`spoilt`, for ``run_on_ranks``."""
+    return [spoilt(mix, spoils, options) for options in cases]
+
+
 def agree(one: Any, other: Any, tolerance: float = 1e-5) -> None:
     """Metrics, weights and moments."""
     for mine, theirs in zip(one[0], other[0], strict=True):

@@ -198,6 +198,14 @@ class Hazy(Objective):
         return {"haze": Term((kept * self.gain * step.image.embed).sum(), len(step))}
 
 
+class Odd(Objective):
+    """Not finite, with a gradient that is, where a sample's group is negative."""
+
+    def forward(self, step: Step) -> Mapping[str, Term]:
+        wrong = torch.where((step.groups < 0).any(), torch.nan, 0.0)
+        return {"odd": Term((step.image.embed * step.text.embed).sum() + wrong, len(step))}
+
+
 class Twinned(Objective):
     """Towards the twins' embeddings and local ones of the other side, away from what is queued."""
 
@@ -252,7 +260,7 @@ class Hidden(Objective):
         return {"hidden": Term(losses[hidden].sum(), hidden.sum())}
 
 
-_ALL = (Clip, Sigmoid, Late, Views, Labelled, Words, Mean, Noisy, Hazy, Twinned, Fused, Hidden)
+_ALL = (Clip, Sigmoid, Late, Views, Labelled, Words, Mean, Noisy, Hazy, Odd, Twinned, Fused, Hidden)
 OBJECTIVES = {c.__name__.lower(): c for c in _ALL}
 WEIGHTS = {"sigmoid": 0.5, "labelled": 2.0, "views": 0.3}
 

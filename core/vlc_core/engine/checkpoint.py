@@ -36,11 +36,13 @@ class Progress:
         step: Optimizer steps taken; with the batch size it is the position in the data as well.
         skipped: Samples that could not be used so far.
         truncated: Texts that were cut at the context so far.
+        skipped_steps: Steps, among those taken, that changed nothing because a loss or gradient was not finite.
     """
 
     step: int = 0
     skipped: int = 0
     truncated: int = 0
+    skipped_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def _progress(path: Path, record: Any) -> Progress:
         raise ValueError("progress.json is no mapping")
     _check_schema(path, record.pop("schema", 0))
     names = {field.name for field in fields(Progress)}
+    record = {"skipped_steps": 0} | record  # which the first checkpoints did not have
     if set(record) != names or not all(type(n) is int and 0 <= n < 2**63 for n in record.values()):
         raise ValueError(f"progress.json does not give {', '.join(sorted(names))} as counts")
     return Progress(**record)

@@ -17,6 +17,7 @@ from vlc_core import distributed
 from vlc_core.batch import Batch, Skipped
 from vlc_core.engine.checkpoint import Progress
 from vlc_core.engine.metrics import LateReader, Read, Taken
+from vlc_core.engine.patience import Patience
 from vlc_core.engine.stepping import Stepper
 from vlc_core.errors import DataError
 
@@ -105,6 +106,7 @@ class Plan:
         evaluate_every: Steps between evaluations; None for the end only.
         checkpoint_every: Steps between checkpoints; None for the end only.
         tolerance: For samples that cannot be used.
+        max_skipped_steps: How many steps in a row may be skipped.
     """
 
     steps: int
@@ -113,6 +115,7 @@ class Plan:
     evaluate_every: int | None
     checkpoint_every: int | None
     tolerance: Tolerance
+    max_skipped_steps: int
 
 
 class Loop:
@@ -133,6 +136,7 @@ class Loop:
         self.progress = progress
         self.stop = stop
         self._reader = LateReader(plan.batch_size, stepper.model.weights)
+        self._patience = Patience(plan.max_skipped_steps)
         self._stopping = False
 
     def run(self, batches: Iterator[Batch], set_rate: Callable[[float], None]) -> bool:
@@ -142,7 +146,7 @@ class Loop:
             Whether the run is finished; False where it was asked to stop, and saved.
 
         Raises:
-            Diverged: The loss or the gradient is not finite; nothing of it was saved.
+            Diverged: The loss or the gradient was not finite in too many steps in a row; the weights are those before.
             DataError: Too many samples cannot be used.
         """
         while self.progress.step < self.plan.steps and not self._stopping:
@@ -174,13 +178,15 @@ class Loop:
                 self.progress,
                 skipped=self.progress.skipped + read.flags.skipped,
                 truncated=self.progress.truncated + read.flags.truncated,
+                skipped_steps=self.progress.skipped_steps + bool(read.wrong),
             )
             self._stopping = self._stopping or read.flags.stop > 0
             self.events.step(read)
+            self._patience.hear(read)
             self.plan.tolerance.check(self.progress.skipped, read.step * self.plan.batch_size)
 
     def _settle(self) -> None:
-        """Waits for the metrics of the last step: nothing is saved or measured that is not known to be finite."""
+        """Waits for the metrics of the last step: what is saved knows of every step whether it was skipped."""
         self._hear(self._reader.flush())
 
     def _when_due(self) -> None:

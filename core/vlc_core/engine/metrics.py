@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vlc_core import accounting
 from vlc_core.accounting import TermName
-from vlc_core.errors import Diverged, StorageError
+from vlc_core.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,19 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The metrics of a step, on the host."""
+    """The metrics of a step, on the host.
+
+    Attributes:
+        step: Counted from one.
+        metrics: By name.
+        flags: Of all ranks.
+        wrong: The names of the metrics that are not finite. Where there is one, the step was skipped.
+    """
 
     step: int
     metrics: dict[str, float]
     flags: Flags
+    wrong: tuple[str, ...] = ()
 
 
 class _Pending(NamedTuple):
@@ -97,11 +105,7 @@ class LateReader:
         self._clock = now
 
     def flush(self) -> Iterator[Read]:
-        """Gives what is still on its way, waiting for it.
-
-        Raises:
-            Diverged: The loss or the gradient is not finite.
-        """
+        """Gives what is still on its way, waiting for it."""
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
@@ -120,19 +124,8 @@ class LateReader:
         metrics |= accounting.report(taken.names, totals, self.weights)
         metrics |= {"logit_scale": scale, "lr": taken.lr, "grad_norm": norm}
         metrics["samples_per_second"] = self.batch_size / max(seconds, 1e-9)
-        _refuse_non_finite(metrics)
-        return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)))
-
-
-def _refuse_non_finite(metrics: dict[str, float]) -> None:
-    wrong = [name for name in metrics if not math.isfinite(metrics[name])]
-    if wrong:
-        last = int(metrics["samples"])
-        raise Diverged(
-            f"{' and '.join(wrong)} not finite at step {int(metrics['step'])} (samples up to number {last}, learning "
-            f"rate {metrics['lr']:.3g}, logit scale {metrics['logit_scale']:.4g}): lower train.optimizer.lr or raise "
-            f"train.schedule.warmup, and go on from the last checkpoint with --resume"
-        )
+        wrong = tuple(name for name in metrics if not math.isfinite(metrics[name]))
+        return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)), wrong)
 
 
 class MetricsFile:
@@ -156,13 +149,14 @@ class MetricsFile:
             raise self._failed(error) from error
 
     def write(self, metrics: dict[str, float]) -> None:
-        """Appends one line.
+        """Appends one line, with null for what is not finite: JSON has no word for it.
 
         Raises:
             StorageError: It cannot be written.
         """
         try:
-            self._file.write(json.dumps(metrics) + "\n")
+            told = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+            self._file.write(json.dumps(told) + "\n")
         except OSError as error:
             raise self._failed(error) from error
 

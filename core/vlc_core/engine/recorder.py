@@ -90,7 +90,8 @@ class Recorder:
 
     def step(self, read: Read) -> None:
         """Writes the metrics of a step."""
-        self._metrics = read.metrics
+        if not read.wrong:
+            self._metrics = read.metrics
         self._run.step = read.step
         self._seconds += self._loaded.recipe.train.batch_size / read.metrics["samples_per_second"]
         if self._file is not None:
@@ -176,6 +177,7 @@ class Recorder:
             seconds=self._seconds,
             skipped=self._progress.skipped,
             truncated=self._progress.truncated,
+            skipped_steps=self._progress.skipped_steps,
             metrics=self._metrics,
             evaluations=self._evaluations,
         )

@@ -48,7 +48,8 @@ class Outcome:
         seconds: How long this part of the run trained for, set-up and evaluation excluded.
         skipped: Samples that could not be used, over the whole run.
         truncated: Texts that were cut at the context, over the whole run.
-        metrics: Of the last step.
+        skipped_steps: Steps that changed nothing because a loss or gradient was not finite, over the whole run.
+        metrics: Of the last step that was not skipped.
         evaluations: The last result of each evaluator, by name.
     """
 
@@ -59,5 +60,6 @@ class Outcome:
     seconds: float
     skipped: int = 0
     truncated: int = 0
+    skipped_steps: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)

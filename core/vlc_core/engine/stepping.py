@@ -1,4 +1,8 @@
-"""Taking one optimizer step, in one piece or in micro-batches."""
+"""Taking one optimizer step, in one piece or in micro-batches.
+
+A step whose loss or gradient is not finite changes neither weights nor moments, on any rank: what a bad sample or a
+number too large for its type does to one step does not cost the run. The host need not wait to know which it was.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +53,15 @@ class Stepper:
             step: Its number.
 
         Returns:
-            A float64 vector on the device: the terms' sums and counts (2·T), the scale, the gradient's norm.
+            A float64 vector on the device: the terms' sums and counts (2·T), the scale, the gradient's norm. The norm
+            is not finite where the step was skipped.
         """
+        self.model.statistics.note()
         if len(batch) == self.micro_batch_size:
             totals, scale, norm = self._whole(batch, step)
         else:
             totals, scale, norm = self._in_parts(batch, step)
+        self.model.statistics.restore(~torch.isfinite(norm))
         temperature = self.model.towers.temperature
         zero.clamp(temperature.value, temperature.low, temperature.high)
         self.model.advance()
@@ -63,7 +70,7 @@ class Stepper:
     def _whole(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         on_device = batch.to(self.engine.device, non_blocking=True)
         losses: Losses = self.engine(Phase.TRAIN, on_device, self._moment(step, 0))
-        self.engine.backward(losses.loss)
+        self.engine.backward(losses.loss * _sound(losses.totals))
         return losses.totals, losses.scale, self._update()
 
     def _in_parts(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,7 +88,7 @@ class Stepper:
             # With the first: ZeRO-3 starts its sums there, and would add to last step's where a gradient comes later.
             loss: Tensor = self.engine(Phase.REPLAY, part, rows, pull, moment, None if number else whole)
             # DeepSpeed divides by the number of parts; here they add up to the gradient of the whole batch.
-            self.engine.backward(loss * len(parts))
+            self.engine.backward(loss * (len(parts) * _sound(pull.totals)))
             norm = self._update()
         return pull.totals, pull.scale, norm
 
@@ -96,6 +103,7 @@ class Stepper:
             if parameter.grad is None:  # as ZeRO has it: what had no part in a loss decays like the rest
                 parameter.grad = torch.zeros_like(parameter)
         norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        zero.skip(self.engine, ~torch.isfinite(norm))
         if self.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(trained, self.clip, norm)
         self.engine.step()
@@ -105,3 +113,8 @@ class Stepper:
         key = f"{self.seed} {step} {self.rank} {part}".encode()
         draw = int.from_bytes(blake2b(key, digest_size=8).digest(), "little") >> 1
         return Moment(step / self.steps, draw, step / self.steps_per_epoch)
+
+
+def _sound(totals: Tensor) -> Tensor:
+    """1, or NaN where a term is not finite: times it, a loss that is not finite has a gradient that is not either."""
+    return 1 + 0 * totals.sum(dtype=torch.float32)

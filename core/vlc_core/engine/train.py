@@ -58,7 +58,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
     Raises:
         RecipeError: The recipe contradicts itself, the number of ranks, or the run that is resumed.
         DataError: The data is missing or broken.
-        Diverged: The loss or the gradient is not finite.
+        Diverged: The loss or the gradient was not finite in too many steps in a row.
         VlcError: Memory ran out.
         StorageError: The run folder cannot be written.
     """
@@ -130,7 +130,7 @@ def _run(
     optimizer = optimizers.make_optimizer(groups, recipe.train.optimizer)
     engine = wrap(model.to(on), optimizer, deepspeed_config(recipe, world))
     if saved is not None:
-        zero.set_moments(engine, saved.moments, progress.step)
+        zero.set_moments(engine, saved.moments, progress.step - progress.skipped_steps)
 
     steps = assemble.total_steps(recipe, data.sampler.epoch)
     per_rank, parts = rank_batch(recipe, world)
@@ -168,6 +168,7 @@ def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
         evaluate_every=recipe.evaluate.every,
         checkpoint_every=recipe.checkpoint.every,
         tolerance=Tolerance(bad if bad < 1 else bad / epoch, epoch),
+        max_skipped_steps=recipe.train.max_skipped_steps,
     )
 
 

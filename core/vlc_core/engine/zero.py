@@ -80,6 +80,14 @@ def pieces(engine: Any) -> dict[Tensor, list[slice]]:
     return {flat: [_fragment(p) for p in group] for flat, group in zip(flats, groups, strict=True)}
 
 
+def skip(engine: Any, when: Tensor) -> None:
+    """Has torch's optimizer leave weights and moments alone in its next step where ``when`` holds. Of stage 0 alone.
+
+    The stages above look at the gradient's norm themselves and skip the step where it is not finite.
+    """
+    _base(engine).found_inf = when.to(torch.float32)  # type: ignore[attr-defined]
+
+
 @torch.no_grad()
 def clamp(parameter: Any, low: float, high: float) -> None:
     """Bounds a parameter after the optimizer's step, in every copy that this rank has. Without communication."""

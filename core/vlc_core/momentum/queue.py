@@ -69,6 +69,8 @@ class FeatureQueue(nn.Module):
     def push(self, features: Tensor, labels: Tensor | None = None, groups: Tensor | None = None) -> None:
         """Puts features in, in the places of the oldest; of more than ``size`` the last ones are kept.
 
+        One that is not finite leaves in its place what was there: it would spoil every loss until it is pushed out.
+
         Args:
             features: (N, D), of any floating type.
             labels: (N,) int64.
@@ -85,17 +87,16 @@ class FeatureQueue(nn.Module):
                 raise ValueError(f"{count} features have ({count},) {name}; got {tuple(given.shape)}")
         kept = min(count, self.size)
         first = self._pushed() + count - kept
-        for store, given, none in (
-            (self.store, features, 0.0),
-            (self.store_labels, labels, UNLABELLED),
-            (self.store_groups, groups, NO_GROUP),
-        ):
-            self._put(store, given, first, kept, none)
+        sound = features.isfinite().all(dim=1)
+        labels = self.store_labels.new_full((count,), UNLABELLED) if labels is None else labels
+        groups = self.store_groups.new_full((count,), NO_GROUP) if groups is None else groups
+        for store, given in ((self.store, features), (self.store_labels, labels), (self.store_groups, groups)):
+            self._put(store, given, sound, first, kept)
         self._count = self._pushed() + count
         self.pushed.fill_(self._count)
 
-    def _put(self, store: Tensor, given: Tensor | None, first: int, kept: int, none: float) -> None:
-        """Writes the last ``kept`` of ``given`` from place ``first`` on, around the end."""
+    def _put(self, store: Tensor, given: Tensor, sound: Tensor, first: int, kept: int) -> None:
+        """Writes what is sound of the last ``kept`` of ``given`` from place ``first`` on, around the end."""
         if kept == 0:
             return
         start = first % self.size
@@ -104,10 +105,8 @@ class FeatureQueue(nn.Module):
             (slice(start, start + before), slice(0, before)),
             (slice(0, kept - before), slice(before, kept)),
         ):
-            if given is None:
-                store[rows] = none
-            else:
-                store[rows] = given[len(given) - kept :][taken].detach().to(store.dtype)
+            new, ok = (x[len(x) - kept :][taken] for x in (given.detach().to(store.dtype), sound))
+            store[rows] = torch.where(ok.view(-1, *(1,) * (store.dim() - 1)), new, store[rows])
 
     def _pushed(self) -> int:
         """Read from the buffer once: reading it from a GPU in every step would make the host wait."""

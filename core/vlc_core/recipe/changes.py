@@ -42,6 +42,7 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("train", "micro_batch_size"): "warn",
     ("train", "precision"): "warn",
     ("train", "clip_grad_norm"): "warn",
+    ("train", "max_skipped_steps"): "free",
     ("train", "optimizer", "use"): "refuse",
     ("train", "optimizer", "lr"): "warn",
     ("train", "optimizer", "weight_decay"): "warn",

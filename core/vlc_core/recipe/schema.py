@@ -228,6 +228,10 @@ class Train(Section):
     )
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16 is autocast over fp32 parameters.")
     clip_grad_norm: Positive | None = Field(default=1.0, description="The largest gradient norm; null does not clip.")
+    max_skipped_steps: Annotated[int, Field(ge=0)] = Field(
+        default=3,
+        description="Steps in a row that may be skipped as not finite in loss or gradient; one more ends the run.",
+    )
     optimizer: Optimizer = Field(default=Optimizer(), description="The optimizer.")
     schedule: Schedule = Field(default=Schedule(), description="The learning rate's schedule.")
 

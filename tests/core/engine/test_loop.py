@@ -71,7 +71,8 @@ class Heard:
 
 
 def loop(steps: int, taker: Steps, heard: Heard, *, start: int = 0, stop: Any = None, **plan: Any) -> Loop:
-    told = {"evaluate_every": None, "checkpoint_every": None, "tolerance": Tolerance(0.5, 1000)} | plan
+    told = {"evaluate_every": None, "checkpoint_every": None, "tolerance": Tolerance(0.5, 1000)}
+    told |= {"max_skipped_steps": 3} | plan
     made = Plan(steps=steps, batch_size=SIZE, rate=lambda step: 0.1 * (step + 1), **told)
     return Loop(made, taker, heard, Progress(step=start), StopRequest() if stop is None else stop)  # type: ignore[arg-type]
 
@@ -132,11 +133,33 @@ def test_a_finished_run_takes_none():
 
 @pytest.mark.parametrize("at", [0, 1, 4, 5])
 @pytest.mark.parametrize("due", [{}, {"checkpoint_every": 2}, {"evaluate_every": 1}])
-def test_nothing_is_saved_or_measured_that_is_not_known_to_be_finite(at: int, due: dict[str, int]):
+def test_a_run_that_bears_nothing_saves_and_measures_nothing_after_what_is_not_finite(at: int, due: dict[str, int]):
     heard = Heard()
     with pytest.raises(Diverged, match=f"loss and loss/a not finite at step {at + 1} "):
-        loop(6, Steps({at: float("nan")}), heard, **due).run(batches(), lambda _: None)
-    assert all(step <= at for _, step in heard.events)
+        loop(6, Steps({at: float("nan")}), heard, max_skipped_steps=0, **due).run(batches(), lambda _: None)
+    assert all(step <= at for kind, step in heard.events if kind != "step")
+
+
+def test_single_steps_that_are_not_finite_are_told_and_counted(caplog: pytest.LogCaptureFixture):
+    heard, nan = Heard(), float("nan")
+    assert loop(9, Steps(dict.fromkeys((1, 2, 4, 8), nan)), heard, max_skipped_steps=2).run(batches(), lambda _: None)
+    assert [read.step for read in heard.reads if read.wrong] == [2, 3, 5, 9]
+    assert heard.progress == Progress(step=9, skipped_steps=4)
+    first, *_ = sentences = [record.getMessage() for record in caplog.records]
+    assert len(sentences) == 4
+    assert first.startswith("loss and loss/a not finite at step 2 (samples 4 to 7 of the order, learning rate 0.2")
+    assert first.endswith("the step is skipped")
+
+
+@pytest.mark.parametrize(("most", "ends"), [(1, "as in the step before: "), (3, "as in the 3 steps before: ")])
+def test_one_more_in_a_row_ends_the_run(most: int, ends: str):
+    heard, nan = Heard(), float("nan")
+    wrong = dict.fromkeys((0, *range(4, 40)), nan)
+    with pytest.raises(Diverged, match=ends) as caught:
+        loop(40, Steps(wrong), heard, max_skipped_steps=most).run(batches(), lambda _: None)
+    assert heard.reads[-1].step == 4 + most + 1
+    assert "lower train.optimizer.lr" in str(caught.value)
+    assert "--resume" in str(caught.value)
 
 
 def test_the_first_signal_ends_the_run_after_its_step_and_saves():
