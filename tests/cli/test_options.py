@@ -10,7 +10,7 @@ from vlc_cli.commands import COMMANDS, Group
 from vlc_cli.main import application, load_command, run
 
 PINNED = {
-    "train": ["RECIPE", "--set", "--resume", "--allow-changes", "--devices", "--debug"],
+    "train": ["RECIPE", "--set", "--resume", "--allow-changes", "--devices", "--restarts", "--debug"],
     "eval": ["RUN", "--with", "--against", "--set", "--json", "--debug"],
     "export": ["RUN", "--output", "--to", "--part", "--json", "--debug"],
     "check": ["RECIPE", "--set", "--devices", "--on", "--json", "--debug"],

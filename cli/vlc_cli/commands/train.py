@@ -26,6 +26,12 @@ def train(
         int,
         typer.Option("--devices", min=1, help="Ranks to start on this machine; under a launcher, its ranks are used."),
     ] = 1,
+    restarts: Annotated[
+        int,
+        typer.Option(
+            "--restarts", min=0, help="Times that --devices starts again from the last checkpoint, a rank lost."
+        ),
+    ] = 0,
     debug: options.Debug = False,
 ) -> None:
     """Train a model as a recipe says."""
@@ -38,13 +44,13 @@ def train(
     # Read before any rank is started, so that a fault in the recipe is told once and at once.
     loaded = load_recipe(recipe, sets=sets, registry=found.registry)
 
-    from vlc_core.engine.launch import launched, spawn
+    from vlc_core.engine.launch import keep_running, launched
     from vlc_core.engine.preflight import preflight
 
     if devices > 1 and not launched():
         # What the first rank would refuse while the others wait for it.
         preflight(loaded, found.registry, world=devices, resume=resume, allow_changes=allow_changes)
-        raise typer.Exit(spawn(context.obj, devices))
+        raise typer.Exit(keep_running(context.obj, devices, restarts=restarts))
 
     from vlc_cli.progress import TrainingProgress
     from vlc_core.engine.train import train as train_recipe

@@ -8,13 +8,12 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vlc_core.batch import Skipped
 from vlc_core.engine.run import Outcome
 from vlc_core.errors import RecipeError, StorageError
 
@@ -33,6 +32,7 @@ class RunFolder:
         self.recipe = path / "recipe.yaml"
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
+        self.skipped = path / "skipped.jsonl"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.evaluations = path / "evaluations"
@@ -107,20 +107,6 @@ class RunFolder:
             self._write_text(f"evaluations/{figures[figure]}", content)
         record = {"name": name, "step": step, **asdict(replace(evaluation, figures={})), "figures": figures}
         return self._write(f"evaluations/{name}.json", record)
-
-    def append_skipped(self, skipped: Sequence[Skipped]) -> None:
-        """Lists samples that could not be used; every rank appends to the same file.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        if skipped:
-            path = self.path / "skipped.jsonl"
-            try:
-                with path.open("a") as file:
-                    file.write("".join(json.dumps(one._asdict()) + "\n" for one in skipped))
-            except OSError as error:
-                raise _unwritable(path, error) from error
 
     def _content(self) -> list[Path]:
         return [path for path in self.path.iterdir() if path.name != LOCK]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,34 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PARENT_DIED = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 Process = subprocess.Popen[bytes]
+
+log = logging.getLogger("vlc")
+
+
+def keep_running(argv: Sequence[str], devices: int, *, restarts: int) -> int:
+    """:func:`spawn`, and again from the last checkpoint where a rank was lost.
+
+    Args:
+        argv: Of ``vlc``.
+        devices: How many ranks.
+        restarts: How many times at most.
+
+    Returns:
+        The exit code of the last start.
+
+    Raises:
+        RankLost: A rank was killed at the last start too.
+    """
+    for left in range(restarts, 0, -1):
+        try:
+            code, why = spawn(argv, devices), "a rank lost touch with another"
+        except RankLost as error:
+            code, why = error.exit_code, str(error)
+        if code != RankLost.exit_code:
+            return code
+        log.warning("%s; starting again from the last checkpoint, %d restarts left", why, left - 1)
+        argv = [*(word for word in argv if word != "--resume"), "--resume"]
+    return spawn(argv, devices)
 
 
 def spawn(argv: Sequence[str], devices: int) -> int:

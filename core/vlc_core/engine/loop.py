@@ -19,6 +19,7 @@ from vlc_core.engine.checkpoint import Progress
 from vlc_core.engine.metrics import LateReader, Read, Taken
 from vlc_core.engine.patience import Patience
 from vlc_core.engine.stepping import Stepper
+from vlc_core.engine.watchdog import Watchdog
 from vlc_core.errors import DataError
 
 
@@ -91,8 +92,8 @@ class Events(Protocol):
     def evaluate(self, progress: Progress) -> None:
         """It is time to evaluate."""
 
-    def checkpoint(self, progress: Progress) -> None:
-        """It is time to save."""
+    def checkpoint(self, progress: Progress, *, last: bool) -> None:
+        """It is time to save; for the last time, where the run ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +128,24 @@ class Loop:
         events: Told what happens, on every rank.
         progress: Where the run stands.
         stop: Whether this rank was asked to stop.
+        watchdog: Told of every step.
     """
 
-    def __init__(self, plan: Plan, stepper: Stepper, events: Events, progress: Progress, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        stepper: Stepper,
+        events: Events,
+        progress: Progress,
+        stop: StopRequest,
+        watchdog: Watchdog,
+    ) -> None:
         self.plan = plan
         self.stepper = stepper
         self.events = events
         self.progress = progress
         self.stop = stop
+        self.watchdog = watchdog
         self._reader = LateReader(plan.batch_size, stepper.model.weights)
         self._patience = Patience(plan.max_skipped_steps)
         self._stopping = False
@@ -154,12 +165,14 @@ class Loop:
             lr = self.plan.rate(self.progress.step)
             set_rate(lr)
             self._take(batch, lr)
+            self.watchdog.fed()
             self._when_due()
         self._settle()
         finished = self.progress.step >= self.plan.steps
-        if finished:
-            self.events.evaluate(self.progress)
-        self.events.checkpoint(self.progress)
+        with self.watchdog.away():
+            if finished:
+                self.events.evaluate(self.progress)
+            self.events.checkpoint(self.progress, last=True)
         return finished
 
     def _take(self, batch: Batch, lr: float) -> None:
@@ -198,8 +211,9 @@ class Loop:
         if not (evaluate or checkpoint):
             return
         self._settle()
-        if evaluate:
-            self.events.evaluate(self.progress)
-        if checkpoint:
-            self.events.checkpoint(self.progress)
+        with self.watchdog.away():
+            if evaluate:
+                self.events.evaluate(self.progress)
+            if checkpoint:
+                self.events.checkpoint(self.progress, last=False)
         self._reader.restart_clock()

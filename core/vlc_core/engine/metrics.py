@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,7 +13,6 @@ from torch import Tensor
 
 from vlc_core import accounting
 from vlc_core.accounting import TermName
-from vlc_core.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,61 +122,3 @@ class LateReader:
         metrics["samples_per_second"] = self.batch_size / max(seconds, 1e-9)
         wrong = tuple(name for name in metrics if not math.isfinite(metrics[name]))
         return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)), wrong)
-
-
-class MetricsFile:
-    """``metrics.jsonl``: one object a step.
-
-    Args:
-        path: The file.
-        step: Steps beyond this one are cut off: a run that is resumed takes them again.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-
-    def __init__(self, path: Path, *, step: int) -> None:
-        self._path = path
-        try:
-            if path.exists():
-                _cut(path, step)
-            self._file = path.open("a", buffering=1)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def write(self, metrics: dict[str, float]) -> None:
-        """Appends one line, with null for what is not finite: JSON has no word for it.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        try:
-            told = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-            self._file.write(json.dumps(told) + "\n")
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def close(self) -> None:
-        """Closes the file."""
-        with suppress(OSError):  # of a line that could not be written either, which has been told
-            self._file.close()
-
-    def _failed(self, error: OSError) -> StorageError:
-        why = error.strerror or str(error)
-        return StorageError(f"{self._path} cannot be written ({why}): make room, and go on with --resume")
-
-
-def _cut(path: Path, step: int) -> None:
-    """Keeps whole lines up to ``step``; beside it first, so that a kill loses none of them."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    beside = path.with_name(f".{path.name}.partial")
-    with beside.open("wb") as file:
-        file.writelines(line for line in lines if line.endswith(b"\n") and _step_of(line) <= step)
-    beside.replace(path)
-
-
-def _step_of(line: bytes) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # half a line, from a run that was killed

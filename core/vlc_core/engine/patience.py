@@ -31,8 +31,8 @@ class Patience:
         self._row = self._row + 1 if read.wrong else 0
         if self._row > self.most:
             raise Diverged(
-                f"{_what(read)}{_before(self.most)}: lower train.optimizer.lr or raise train.schedule.warmup, and go on "
-                f"from the last checkpoint with --resume"
+                f"{_what(read)}{_before(self.most)}: lower train.optimizer.lr or raise train.schedule.warmup, and go "
+                f"on from the last checkpoint with --resume"
             )
         if read.wrong and distributed.rank() == 0:
             log.warning("%s: the step is skipped", _what(read))

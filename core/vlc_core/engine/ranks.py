@@ -19,7 +19,6 @@ from vlc_core.errors import RankLost, RecipeError, VlcError
 
 T = TypeVar("T")
 
-TIMEOUT = timedelta(minutes=10)
 _BROKEN = re.compile(r"gloo|NCCL|Connection (closed|reset) by peer|Broken pipe", re.IGNORECASE)
 
 
@@ -30,8 +29,14 @@ def device(local_rank: int) -> torch.device:
     return torch.device("cuda", local_rank % torch.cuda.device_count())
 
 
-def join(here: Place, on: torch.device) -> None:
-    """Makes the process group of the run: gloo on the CPU, NCCL on CUDA."""
+def join(here: Place, on: torch.device, *, seconds: float) -> None:
+    """Makes the process group of the run: gloo on the CPU, NCCL on CUDA.
+
+    Args:
+        here: Which rank this is, of how many.
+        on: Its device.
+        seconds: How long a rank waits for the others before it gives up.
+    """
     backend = "nccl" if on.type == "cuda" else "gloo"
     if on.type == "cuda":
         torch.cuda.set_device(on)
@@ -46,7 +51,7 @@ def join(here: Place, on: torch.device) -> None:
         init_method=f"tcp://{address}:{port}",
         rank=here.rank,
         world_size=here.world,
-        timeout=TIMEOUT,
+        timeout=timedelta(seconds=seconds),
     )
 
 

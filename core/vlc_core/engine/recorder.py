@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlc_core import distributed, folders
 from vlc_core.batch import Skipped
 from vlc_core.engine import checkpoint as checkpoints
-from vlc_core.engine import zero
+from vlc_core.engine import ranks, zero
 from vlc_core.engine.checkpoint import Checkpoint, Progress
 from vlc_core.engine.environment import Environment
 from vlc_core.engine.evaluate import evaluate_engine
 from vlc_core.engine.folder import RunFolder
-from vlc_core.engine.metrics import MetricsFile, Read
+from vlc_core.engine.lines import Lines, cut_after
+from vlc_core.engine.metrics import Read
 from vlc_core.engine.run import Outcome, Run
-from vlc_core.errors import StorageError, VlcError
+from vlc_core.engine.watchdog import show_stacks
+from vlc_core.errors import RankLost, StorageError, VlcError
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator
 from vlc_core.model.folder import model_files, settled
 from vlc_core.model.learned import learned_files
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from vlc_core.recipe import LoadedRecipe
 
 log = logging.getLogger("vlc")
+
+FAILED_SAVES = 3
+"""Checkpoints in a row that may fail to be written; one more ends the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,9 @@ class Recorder:
         self._progress = Progress(step=run.first_step)
         self._seconds = 0.0
         self._said_truncated = False
-        self._file: MetricsFile | None = None
+        self._failed_saves = 0
+        self._file: Lines | None = None
+        self._lost: Lines | None = None
 
     @contextmanager
     def recording(self, environment: Environment) -> Iterator[None]:
@@ -85,8 +94,7 @@ class Recorder:
             self._fail(error, fresh)
             raise
         finally:
-            if self._file is not None:
-                self._file.close()
+            self._close_files()
 
     def step(self, read: Read) -> None:
         """Writes the metrics of a step."""
@@ -104,7 +112,10 @@ class Recorder:
 
     def skipped(self, samples: Sequence[Skipped]) -> None:
         """Lists samples that could not be used."""
-        self._folder.append_skipped(samples)
+        if samples:
+            if self._lost is None:  # every rank appends to the same file
+                self._lost = Lines(self._folder.skipped)
+            self._lost.write(*(one._asdict() for one in samples))
 
     def evaluate(self, progress: Progress) -> None:
         """Runs the recipe's evaluators."""
@@ -116,13 +127,31 @@ class Recorder:
                 self._folder.write_evaluation(name, evaluation, step=progress.step)
                 self._tell("vlc_evaluated", name=name, evaluation=evaluation)
 
-    def checkpoint(self, progress: Progress) -> None:
-        """Saves all that is needed to go on, and the model for use."""
+    def checkpoint(self, progress: Progress, *, last: bool) -> None:
+        """Saves all that is needed to go on, and the model for use.
+
+        One that cannot be written leaves those before it, and training goes on: there may be room for the next.
+
+        Raises:
+            StorageError: It is the last, or the latest of too many in a row.
+        """
         engine = self._trained.engine
         self._progress = progress
         weights, moments = zero.state(engine.module), zero.moments(engine)
-        if not self._writes:
-            return
+        ranks.on_first(partial(self._save, Checkpoint(weights, moments, progress), last=last))
+
+    def _save(self, checkpoint: Checkpoint, *, last: bool) -> None:
+        try:
+            self._write(checkpoint)
+            self._failed_saves = 0
+        except StorageError as error:
+            self._failed_saves += 1
+            if last or self._failed_saves > FAILED_SAVES:
+                raise
+            self._warn(f"{error}; training goes on, {FAILED_SAVES + 1 - self._failed_saves} more of these end it")
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        weights = checkpoint.weights
         towers = {name.removeprefix("towers."): x for name, x in weights.items() if name.startswith("towers.")}
         with tempfile.TemporaryDirectory() as scratch:
             section = settled(self._loaded.recipe.model, self._trained.model.towers)
@@ -132,8 +161,17 @@ class Recorder:
         # Before the checkpoint, because a run that goes on from it takes its tokenizer from here.
         folders.write_folder(self._folder.model, files)
         keep = self._loaded.recipe.checkpoint.keep
-        path = checkpoints.save_checkpoint(self._folder.checkpoints, Checkpoint(weights, moments, progress), keep=keep)
+        path = checkpoints.save_checkpoint(self._folder.checkpoints, checkpoint, keep=keep)
         self._tell("vlc_checkpoint_saved", path=path)
+
+    def stuck(self) -> None:
+        """Shows where a rank stands that takes no step any more; one of several ends, so that the others do."""
+        rank, seconds = distributed.rank(), self._loaded.recipe.train.timeout
+        show_stacks(f"rank {rank} has taken no step for {seconds:,.0f} s (train.timeout); its threads stand here:")
+        if distributed.world() > 1:
+            # Not an exception: the main thread would not hear of it.
+            self._fail(RankLost(f"no step for {seconds:,.0f} s: the ranks' stacks say where each was"), fresh=False)
+            os._exit(RankLost.exit_code)
 
     def end(self, finished: bool, stopped_by: int | None) -> Outcome:
         """The outcome of a run that ended as it should."""
@@ -149,8 +187,17 @@ class Recorder:
     def _open(self, environment: Environment) -> None:
         self._loaded.write(self._folder.recipe)
         self._folder.write_environment(environment)
-        self._file = MetricsFile(self._folder.metrics, step=self._run.first_step)
+        cut_after(self._folder.metrics, step=self._run.first_step)
+        self._file = Lines(self._folder.metrics)
         self._tell("vlc_run_start")
+
+    def _close_files(self) -> None:
+        for file in (self._file, self._lost):
+            try:
+                if file is not None:
+                    file.close()
+            except StorageError as error:  # of lines that are held, which nothing else depends on
+                log.warning("%s", error)
 
     def _fail(self, error: BaseException, fresh: bool) -> None:
         if not self._writes:

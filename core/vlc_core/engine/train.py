@@ -24,6 +24,7 @@ from vlc_core.engine.settings import deepspeed_config, rank_batch
 from vlc_core.engine.setup import wrap
 from vlc_core.engine.shortage import shortage_named
 from vlc_core.engine.stepping import Stepper
+from vlc_core.engine.watchdog import Watchdog
 from vlc_core.errors import RecipeError
 from vlc_core.model.compiling import compile_towers
 from vlc_core.model.depth import rate_scales
@@ -64,7 +65,7 @@ def train(loaded: LoadedRecipe, plugins: Plugins, *, resume: bool = False, allow
     """
     here = place()
     on = ranks.device(here.local_rank)
-    ranks.join(here, on)
+    ranks.join(here, on, seconds=loaded.recipe.train.timeout)
     folder = RunFolder(Path(loaded.recipe.output))
 
     def take() -> Path | None:
@@ -145,8 +146,9 @@ def _run(
     )  # fmt: skip
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))
-    loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop)
-    with recorder.recording(with_what), ranks.losses_named(), shortage_named(recipe, on):
+    watchdog = Watchdog(recipe.train.timeout, recorder.stuck)
+    loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop, watchdog)
+    with recorder.recording(with_what), ranks.losses_named(), shortage_named(recipe, on), watchdog:
         finished = loop.run(iter(loader), partial(optimizers.set_rate, engine.optimizer))
         return recorder.end(finished, stop.signal)
 

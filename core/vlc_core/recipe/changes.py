@@ -43,6 +43,7 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("train", "precision"): "warn",
     ("train", "clip_grad_norm"): "warn",
     ("train", "max_skipped_steps"): "free",
+    ("train", "timeout"): "free",
     ("train", "optimizer", "use"): "refuse",
     ("train", "optimizer", "lr"): "warn",
     ("train", "optimizer", "weight_decay"): "warn",

@@ -232,6 +232,10 @@ class Train(Section):
         default=3,
         description="Steps in a row that may be skipped as not finite in loss or gradient; one more ends the run.",
     )
+    timeout: Positive = Field(
+        default=600.0,
+        description="Seconds that ranks wait for a step or for each other before they show where they are.",
+    )
     optimizer: Optimizer = Field(default=Optimizer(), description="The optimizer.")
     schedule: Schedule = Field(default=Schedule(), description="The learning rate's schedule.")
 

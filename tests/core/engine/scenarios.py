@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -39,6 +40,8 @@ data: {train: [{use: digits, split: train, prompts: digits}]}
 train: {steps: 5, batch_size: 8, optimizer: {lr: 1e-2}}
 checkpoint: {every: 2, keep: 2}
 """
+
+IMPATIENT = "train.max_skipped_steps=0"
 
 strike: Callable[[Step, int], torch.Tensor | None]
 at = 0
@@ -87,6 +90,12 @@ def rank_1_dies(step: Step, number: int) -> torch.Tensor | None:
     return None
 
 
+def rank_1_sleeps(step: Step, number: int) -> torch.Tensor | None:
+    if number == 2 and distributed.rank() == 1:
+        time.sleep(300)
+    return None
+
+
 def run(
     folder: Path, name: str, fault: Any, *sets: str, resume: bool = False, first: int = 0, force: bool = False
 ) -> dict[str, Any]:
@@ -107,9 +116,9 @@ def run(
 
 
 @contextmanager
-def full_disk(number: int) -> Iterator[None]:
-    """From checkpoint ``number`` on, no file of weights can be written."""
-    save, opened, left = checkpoints.save_checkpoint, Path.open, [number]
+def full_disk(first: int, count: int = 1000) -> Iterator[None]:
+    """From checkpoint ``first`` on, no file of weights can be written to ``count`` of them."""
+    save, opened, number = checkpoints.save_checkpoint, Path.open, [-1]
 
     def no_room(path: Path, *args: Any, **kwargs: Any) -> Any:
         if path.name == "weights.safetensors" and args == ("wb",):
@@ -117,16 +126,19 @@ def full_disk(number: int) -> Iterator[None]:
         return opened(path, *args, **kwargs)
 
     def counted(*args: Any, **kwargs: Any) -> Path:
-        left[0] -= 1
-        if left[0] < 0:
+        number[0] += 1
+        if first <= number[0] < first + count:
             Path.open = no_room  # type: ignore[method-assign,assignment]
-        return save(*args, **kwargs)
+        try:
+            return save(*args, **kwargs)
+        finally:
+            Path.open = opened  # type: ignore[method-assign]
 
     checkpoints.save_checkpoint = counted
     try:
         yield
     finally:
-        checkpoints.save_checkpoint, Path.open = save, opened  # type: ignore[method-assign]
+        checkpoints.save_checkpoint = save
 
 
 def say(ended: dict[str, Any]) -> None:
@@ -136,15 +148,24 @@ def say(ended: dict[str, Any]) -> None:
 
 def on_one_rank(folder: Path) -> dict[str, Any]:
     ended = {"whole": run(folder, "whole", nothing)}
-    ended["nan"] = run(folder, "nan", loss_is_nan)
+    ended["nan"] = run(folder, "nan", loss_is_nan, IMPATIENT)
     for stage in (0, 2):
         stages = f"deepspeed.zero_optimization.stage={stage}"
-        ended[f"gradient {stage}"] = run(folder, f"gradient-{stage}", gradient_is_nan, "checkpoint.every=1", stages)
+        said = ("checkpoint.every=1", stages, IMPATIENT)
+        ended[f"gradient {stage}"] = run(folder, f"gradient-{stage}", gradient_is_nan, *said)
     ended["resumed"] = run(folder, "nan", nothing, resume=True, first=2)
+    ended["borne"] = run(folder, "borne", loss_is_nan)
+    shutil.copytree(folder / "borne", folder / "borne-again")
+    shutil.rmtree(folder / "borne-again" / "checkpoints" / "step-00000005")
+    ended["borne again"] = run(folder, "borne-again", nothing, resume=True, first=4)
     ended["short"] = run(folder, "short", memory_is_short)
     with full_disk(1):
         ended["full"] = run(folder, "full", nothing)
     ended["after full"] = run(folder, "full", nothing, resume=True)
+    with full_disk(0, 3):
+        ended["full for a while"] = run(folder, "for-a-while", nothing, "checkpoint.every=1")
+    with full_disk(1):
+        ended["full for long"] = run(folder, "for-long", nothing, "checkpoint.every=1", "train.steps=9")
     (folder / "full" / "model").rename(folder / "full" / ".model.old")
     ended["bridged"] = run(folder, "full", nothing, "train.steps=6", resume=True)
     ended["again"] = run(folder, "whole", nothing)
@@ -167,7 +188,8 @@ def on_one_rank(folder: Path) -> dict[str, Any]:
 
 def on_two_ranks(folder: Path) -> dict[str, Any]:
     rank = int(os.environ["RANK"])
-    ended = {"nan": run(folder, "nan-2", loss_is_nan_on_rank_1)}
+    ended = {"nan": run(folder, "nan-2", loss_is_nan_on_rank_1, IMPATIENT)}
+    ended["borne"] = run(folder, "borne-2", loss_is_nan_on_rank_1)
     ended["again"] = run(folder, "nan-2", nothing)
     ended["disagree"] = run(folder, "other", nothing, f"seed={rank}")
     with full_disk(0):
@@ -178,9 +200,16 @@ def on_two_ranks(folder: Path) -> dict[str, Any]:
     return ended
 
 
+def on_two_ranks_of_which_one_hangs(folder: Path) -> dict[str, Any]:
+    return run(folder, "hangs", rank_1_sleeps, "train.timeout=6")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     Registrar(plugins().registry, "faults").objective("faulty", "__main__:Faulty")
     place = Path(sys.argv[1])
     (place / "r.yaml").write_text(RECIPE)
-    say(on_two_ranks(place) if "RANK" in os.environ else on_one_rank(place))
+    if "HANG" in os.environ:
+        say(on_two_ranks_of_which_one_hangs(place))
+    else:
+        say(on_two_ranks(place) if "RANK" in os.environ else on_one_rank(place))

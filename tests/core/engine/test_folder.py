@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from vlc_core.batch import Skipped
 from vlc_core.engine.folder import LOCK, RunFolder
 from vlc_core.engine.run import Outcome
 from vlc_core.errors import RecipeError, StorageError
@@ -123,15 +122,3 @@ def test_a_record_that_cannot_be_written_is_a_storage_error(tmp_path: Path, monk
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(StorageError, match=r"exit.json cannot be written \(No space left on device\): make room"):
         folder.write_exit(OUTCOME)
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(StorageError, match=r"skipped.jsonl cannot be written"):
-        folder.append_skipped([Skipped(1, "source", "key", "reason")])
-    folder.append_skipped([])
-
-
-def test_skipped_samples_are_listed_one_a_line(tmp_path: Path):
-    folder = RunFolder(tmp_path)
-    folder.append_skipped([Skipped(1, "a", "k", "torn"), Skipped(2, "b", "l", "line\nbreak")])
-    folder.append_skipped([Skipped(3, "a", "m", "torn")])
-    lines = (tmp_path / "skipped.jsonl").read_text().splitlines()
-    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3]

@@ -24,7 +24,7 @@ from vlc_core.errors import RankLost
 launch._command = lambda: [sys.executable, sys.argv[1]]
 launch.SPEAK_SECONDS, launch.GRACE_SECONDS = 0.3, float(sys.argv[3])
 try:
-    sys.exit(launch.spawn(sys.argv[4:], int(sys.argv[2])))
+    sys.exit(launch.keep_running(sys.argv[5:], int(sys.argv[2]), restarts=int(sys.argv[4])))
 except RankLost as error:
     print(error, file=sys.stderr)
     sys.exit(6)
@@ -41,10 +41,12 @@ def others():
 """
 
 
-def start(tmp_path: Path, body: str, *argv: str, ranks: int = 2, grace: float = 5.0) -> subprocess.Popen[str]:
+def start(
+    tmp_path: Path, body: str, *argv: str, ranks: int = 2, grace: float = 5.0, restarts: int = 0
+) -> subprocess.Popen[str]:
     script = tmp_path / "rank.py"
     script.write_text(HEAD + textwrap.dedent(body))
-    command = [sys.executable, "-c", STARTER, str(script), str(ranks), str(grace), *argv]
+    command = [sys.executable, "-c", STARTER, str(script), str(ranks), str(grace), str(restarts), *argv]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -205,3 +207,38 @@ def test_a_rank_that_cannot_be_started_takes_the_others_with_it(tmp_path: Path, 
 
 def test_a_lost_rank_is_an_error_with_a_code_of_its_own():
     assert RankLost.exit_code == 6
+
+
+DIES = """
+starts = len(list(folder.glob(f"start-{rank}-*")))
+(folder / f"start-{rank}-{starts}").write_text(" ".join(sys.argv[1:]))
+others()
+if rank == 1 and starts < %d:
+    %s
+"""
+KILLED, LOST = "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(6)"
+
+
+@pytest.mark.parametrize("way", [KILLED, LOST])
+def test_ranks_start_again_with_resume_where_one_was_lost(tmp_path: Path, way: str):
+    code, _, err = ended(start(tmp_path, DIES % (2, way), "train", "r.yaml", restarts=3), tmp_path)
+    assert code == 0, err
+    assert [path.read_text() for path in sorted(tmp_path.glob("start-1-*"))] == [
+        "train r.yaml",
+        "train r.yaml --resume",
+        "train r.yaml --resume",
+    ]
+    assert "starting again from the last checkpoint, 2 restarts left" in err
+
+
+@pytest.mark.parametrize(("way", "restarts"), [(KILLED, 1), (KILLED, 0), (LOST, 1)])
+def test_one_more_loss_than_restarts_ends_the_run(tmp_path: Path, way: str, restarts: int):
+    code, _, _ = ended(start(tmp_path, DIES % (9, way), "train", "r.yaml", restarts=restarts), tmp_path)
+    assert code == 6
+    assert len(list(tmp_path.glob("start-1-*"))) == restarts + 1
+
+
+def test_any_other_end_is_not_started_again(tmp_path: Path):
+    code, _, err = ended(start(tmp_path, DIES % (9, "sys.exit(3)"), "train", restarts=3), tmp_path)
+    assert code == 3
+    assert len(list(tmp_path.glob("start-1-*"))) == 1, err

@@ -19,6 +19,7 @@ from vlc_core.batch import Batch, Skipped
 from vlc_core.engine.checkpoint import Progress
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
 from vlc_core.engine.metrics import Read
+from vlc_core.engine.watchdog import Watchdog
 from vlc_core.errors import DataError, Diverged
 
 SIZE = 4
@@ -53,6 +54,7 @@ class Heard:
         self.events: list[tuple[str, int]] = []
         self.reads: list[Read] = []
         self.progress = Progress()
+        self.lasts: list[bool] = []
         self.lost = 0
 
     def step(self, read: Read) -> None:
@@ -65,7 +67,8 @@ class Heard:
     def evaluate(self, progress: Progress) -> None:
         self.events.append(("evaluate", progress.step))
 
-    def checkpoint(self, progress: Progress) -> None:
+    def checkpoint(self, progress: Progress, *, last: bool) -> None:
+        self.lasts.append(last)
         self.progress = progress
         self.events.append(("checkpoint", progress.step))
 
@@ -74,7 +77,8 @@ def loop(steps: int, taker: Steps, heard: Heard, *, start: int = 0, stop: Any = 
     told = {"evaluate_every": None, "checkpoint_every": None, "tolerance": Tolerance(0.5, 1000)}
     told |= {"max_skipped_steps": 3} | plan
     made = Plan(steps=steps, batch_size=SIZE, rate=lambda step: 0.1 * (step + 1), **told)
-    return Loop(made, taker, heard, Progress(step=start), StopRequest() if stop is None else stop)  # type: ignore[arg-type]
+    asked = StopRequest() if stop is None else stop
+    return Loop(made, taker, heard, Progress(step=start), asked, Watchdog(600.0, list))  # type: ignore[arg-type]
 
 
 def batches(**what: int) -> Iterator[Batch]:
@@ -115,6 +119,12 @@ def test_what_is_due_at_the_end_happens_once():
     loop(4, Steps(), heard, evaluate_every=2, checkpoint_every=4).run(batches(), lambda _: None)
     assert heard.events.count(("evaluate", 4)) == heard.events.count(("checkpoint", 4)) == 1
     assert heard.events.count(("evaluate", 2)) == 1
+
+
+def test_the_last_checkpoint_is_told_to_be_that():
+    heard = Heard()
+    loop(5, Steps(), heard, checkpoint_every=2).run(batches(), lambda _: None)
+    assert heard.lasts == [False, False, True]
 
 
 def test_a_resumed_run_takes_the_steps_that_are_left():

@@ -1,17 +1,14 @@
-"""Metrics come a step late, once each and in order; what is not finite is told before anything is saved."""
+"""Metrics come a step late, once each and in order; what is not finite is named."""
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from vlc_core.accounting import TermName
-from vlc_core.engine.metrics import LateReader, MetricsFile, Taken
-from vlc_core.errors import StorageError
+from vlc_core.engine.metrics import LateReader, Taken
 
 NAMES = (TermName("clip", "clip"), TermName("mlm", "mlm"))
 
@@ -81,59 +78,3 @@ def test_what_is_not_finite_is_named(change, named):
     list(late.push(taken(6, **change)))
     (read,) = late.flush()
     assert list(read.wrong) == named
-
-
-def test_what_is_not_finite_is_null_in_the_file(tmp_path: Path):
-    file = MetricsFile(tmp_path / "metrics.jsonl", step=0)
-    file.write({"step": 1, "loss": float("nan"), "grad_norm": float("inf"), "lr": 0.5})
-    file.close()
-    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": null, "grad_norm": null, "lr": 0.5}\n'
-
-
-def lines(*steps: int) -> str:
-    return "".join(json.dumps({"step": step, "loss": 1.0}) + "\n" for step in steps)
-
-
-@pytest.mark.parametrize(
-    "rest",
-    ["", '{"step": 4, "lo', '{"step": 4}', "\0\0\0\n", "[1]\n", '{"loss": 2}\n', "\xff\n", "\n"],
-)
-def test_steps_beyond_the_resumed_one_and_half_lines_are_cut_off(tmp_path: Path, rest: str):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(lines(1, 2, 3, 4, 5) + rest, encoding="latin-1")
-    file = MetricsFile(path, step=3)
-    file.write({"step": 4, "loss": 0.5})
-    file.close()
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
-    assert [other.name for other in tmp_path.iterdir()] == ["metrics.jsonl"]
-
-
-def test_a_line_is_there_as_soon_as_it_is_written(tmp_path: Path):
-    file = MetricsFile(tmp_path / "metrics.jsonl", step=0)
-    file.write({"step": 1, "loss": 0.5})
-    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 0.5}\n'
-    file.close()
-
-
-def test_a_kill_while_lines_are_cut_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(lines(1, 2, 3))
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        MetricsFile(path, step=2)
-    assert path.read_text() == lines(1, 2, 3)
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_a_full_disk_is_a_storage_error():
-    file = MetricsFile.__new__(MetricsFile)
-    file._path = Path("/dev/full")
-    file._file = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115
-    with pytest.raises(StorageError, match="No space left on device"):
-        file.write({"step": 1})
-    file.close()
-
-
-def test_a_folder_that_is_gone_is_a_storage_error(tmp_path: Path):
-    with pytest.raises(StorageError, match="cannot be written"):
-        MetricsFile(tmp_path / "gone" / "metrics.jsonl", step=0)

@@ -44,15 +44,19 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
     return folder, answer(command(folder))
 
 
+def both(folder: Path, **environment: str) -> list[subprocess.Popen[str]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = min(free.getsockname()[1], 60_000)
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **environment}
+    return [command(folder, RANK=str(rank), LOCAL_RANK=str(rank), **told) for rank in range(2)]
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """The scenarios of two ranks, of which the second dies in the last."""
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = min(free.getsockname()[1], 60_000)
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks = [command(folder, RANK=str(rank), LOCAL_RANK=str(rank), **told) for rank in range(2)]
+    ranks = both(folder)
     first = answer(ranks[0])
     out, err = ranks[1].communicate(timeout=60)
     assert ranks[1].returncode == 9, err
@@ -137,10 +141,44 @@ def test_a_run_goes_on_with_the_data_that_it_began_with(one):
     assert ended["other data all the same"]["code"] == 0
 
 
-def test_a_full_disk_ends_the_run_with_the_bytes_and_keeps_the_checkpoint_before(one):
+def test_a_single_step_that_is_not_finite_is_skipped_counted_and_remembered(one):
+    folder, ended = one
+    run = folder / "borne"
+    assert ended["borne"]["code"] == 0
+    assert json.loads((run / "exit.json").read_text())["skipped_steps"] == 1
+    assert [row["loss"] is None for row in metrics(run)] == [False, False, True, False, False]
+    assert metrics(run)[-1]["loss"] != metrics(folder / "whole")[-1]["loss"]
+
+
+def test_a_run_that_skipped_a_step_goes_on_to_the_bit(one):
+    """Adam corrects its bias by the steps that it took, which are one less than the run's."""
+    folder, ended = one
+    assert ended["borne again"]["code"] == 0
+    runs = [folder / "borne", folder / "borne-again"]
+    assert without_rate(metrics(runs[0])) == without_rate(metrics(runs[1]))
+    for file in ("weights", "moments"):
+        pair = [run / "checkpoints" / "step-00000005" / f"{file}.safetensors" for run in runs]
+        assert pair[0].read_bytes() == pair[1].read_bytes()
+
+
+def test_a_disk_that_is_full_for_a_while_costs_the_checkpoints_of_that_while(one):
+    folder, ended = one
+    assert ended["full for a while"]["code"] == 0
+    assert saved_steps(folder / "for-a-while") == ["step-00000004", "step-00000005"]
+    assert without_rate(metrics(folder / "for-a-while")) == without_rate(metrics(folder / "whole"))
+
+
+def test_a_disk_that_stays_full_ends_the_run_with_its_last_checkpoint_kept(one):
+    folder, ended = one
+    assert ended["full for long"]["code"] == 5
+    assert "step-00000005 cannot be written (No space left on device): it needs " in ended["full for long"]["said"]
+    assert saved_steps(folder / "for-long") == ["step-00000001"]
+
+
+def test_the_last_checkpoint_must_be_written(one):
     folder, ended = one
     assert ended["full"]["code"] == 5
-    assert "step-00000004 cannot be written (No space left on device): it needs " in ended["full"]["said"]
+    assert "step-00000005 cannot be written (No space left on device): it needs " in ended["full"]["said"]
     assert ended["after full"]["code"] == 0
     assert without_rate(metrics(folder / "full"))[:5] == without_rate(metrics(folder / "whole"))
 
@@ -180,6 +218,7 @@ def test_a_run_that_never_began_leaves_no_folder_and_takes_none_away(one):
         ("nan", 4, "loss and loss/faulty and grad_norm not finite at step 3"),
         ("again", 2, "holds another run"),
         ("disagree", 2, "rank 1 was given another recipe than rank 0"),
+        ("full", 5, "step-00000005 cannot be written (No space left on device)"),
     ],
 )
 def test_all_ranks_end_alike(two, name: str, code: int, words: str):
@@ -191,18 +230,35 @@ def test_all_ranks_end_alike(two, name: str, code: int, words: str):
         assert ended[name]["seconds"] < 120, "a collective waits for ten minutes"
 
 
-def test_a_fault_of_one_rank_loses_the_others_by_name(two):
-    folder, (first, second) = two
-    assert first["full"]["code"] == 5
-    assert second["full"]["code"] == 6
-    assert "rank 1 lost touch with another rank" in second["full"]["said"]
-    assert not (folder / "other").exists()
+def test_all_ranks_skip_a_step_that_one_of_them_finds_wrong(two):
+    folder, ranks = two
+    assert [ended["borne"]["code"] for ended in ranks] == [0, 0]
+    assert json.loads((folder / "borne-2" / "exit.json").read_text())["skipped_steps"] == 1
+    path = newest(folder / "borne-2" / "checkpoints")
+    assert path is not None
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.progress.skipped_steps == 1
+    assert all(tensor.isfinite().all() for tensor in (*checkpoint.weights.values(), *checkpoint.moments.values()))
 
 
 def test_a_rank_that_dies_is_noticed_at_once(two):
     folder, (first, _) = two
     assert first["dies"]["code"] == 6
     assert first["dies"]["seconds"] < 20
+    assert "rank 0 lost touch with another rank" in first["dies"]["said"]
+    assert not (folder / "other").exists()
     record = json.loads((folder / "dies" / "exit.json").read_text())
     assert (record["status"], record["exit_code"]) == ("failed", 6)
     assert newest(folder / "dies" / "checkpoints") is not None
+
+
+def test_a_rank_that_hangs_is_shown_where_it_stands_and_ends_with_the_others(tmp_path: Path):
+    ranks = both(tmp_path, HANG="1")
+    (out, waiting), (_, hanging) = (process.communicate(timeout=200) for process in ranks)
+    assert ranks[1].returncode == 6
+    assert "rank 1 has taken no step for 6 s (train.timeout); its threads stand here:" in hanging
+    assert "in rank_1_sleeps" in hanging
+    # The one that waits hears of the end of its own time or of the other's, whichever comes first.
+    assert "rank 0 has taken no step for 6 s" in waiting or json.loads(out)["code"] == 6
+    record = json.loads((tmp_path / "hangs" / "exit.json").read_text())
+    assert (record["status"], record["exit_code"]) == ("failed", 6)

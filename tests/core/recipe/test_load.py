@@ -49,7 +49,7 @@ SHAPE = {
     "unknown key": (
         "train.stepz=5",
         "--set train.stepz=5: train.stepz: unknown key; did you mean 'steps'? allowed are steps, epochs,"
-        " batch_size, micro_batch_size, precision, clip_grad_norm, max_skipped_steps, optimizer, schedule",
+        " batch_size, micro_batch_size, precision, clip_grad_norm, max_skipped_steps, timeout, optimizer, schedule",
     ),
     "nothing like it": (
         "zzz=5",
