@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -59,9 +60,9 @@ GRID = {
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.syspath_prepend(str(ROOT))
-    from benchmarks.results import grid, place, running, tables
+    from benchmarks.results import cells, grid, place, running, tables
 
-    return {"grid": grid, "place": place, "running": running, "tables": tables}
+    return {"cells": cells, "grid": grid, "place": place, "running": running, "tables": tables}
 
 
 @pytest.fixture
@@ -107,7 +108,8 @@ def test_stages_follow_the_run(
     monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path))
     both = grid.only(["second", "third"])
     assert modules["running"].run_all(both, place, jobs=2) == 0
-    assert sorted((tmp_path / "calls").read_text().split()) == ["eval"] * 4 + ["export"] * 2 + ["train"] * 4
+    calls = sorted((tmp_path / "calls").read_text().split())
+    assert calls == ["export"] * 2 + ["train"] * 4, "what is trained last is measured by what trains it"
     cell = grid.tables[2].rows[0].cells[1]
     tuned = place.run(cell, cell.stages[0])
     recipe = yaml.safe_load(tuned.with_suffix(".yaml").read_text())
@@ -117,11 +119,24 @@ def test_stages_follow_the_run(
         "seed": 1,
     }
     result = place.result(cell)
-    assert result["metrics"] == {"boxes": {"ap": 1}, "names": {"top1": 0.35}, "near": {"top1": 0.35}}
+    assert result["metrics"] == {"boxes": {"ap": 1}, "names": {"top1": 0.35}}
     assert result["last_step"] == {"step": 2}, "of the stage's run"
     assert not [path for path in place.work.iterdir() if path.name not in {"cells", "data", "runs"}]
     modules["tables"].write_tables(both, place, tmp_path / "page.md")
     assert "| deep | 30.0 ± 7.1 | 50.0 ± 70.7 |" in (tmp_path / "page.md").read_text()
+
+
+def test_a_run_that_is_trained_is_measured_anew_where_it_is_measured_in_another_way(
+    modules: dict[str, ModuleType], grid: Any, place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path))
+    cell = grid.tables[1].rows[0].cells[0]
+    other = dataclasses.replace(cell, evaluators={"near": {"use": "changed"}})
+    run_cell = modules["cells"].run_cell
+    assert run_cell(cell, place)["metrics"].keys() == cell.evaluators.keys()
+    assert (tmp_path / "calls").read_text().split() == ["train"]
+    assert run_cell(other, place)["metrics"]["near"] == {"top1": 0.25}
+    assert (tmp_path / "calls").read_text().split() == ["train", "eval"]
 
 
 @pytest.mark.parametrize("said", [{}, {"recipe": {}, "commands": [["vlc"]]}, {"recipes": {}}])
@@ -149,6 +164,10 @@ elif sys.argv[1] == "train":
     (run / "model").mkdir(parents=True)
     (run / "metrics.jsonl").write_text(json.dumps({{"step": recipe["train"]["steps"]}}) + "\\n")
     (run / "seed").write_text(str(recipe["seed"]))
+    for measured in json.loads(next(a for a in sys.argv if a.startswith("evaluate.with=")).partition("=")[2]):
+        (run / "evaluations").mkdir(exist_ok=True)
+        top1 = {{"metrics": {{"top1": 0.25 + recipe["seed"] / 10}}}}
+        (run / "evaluations" / (measured["name"] + ".json")).write_text(json.dumps(top1))
 else:
     seed = int((pathlib.Path(sys.argv[2]) / "seed").read_text())
     print(json.dumps({{name: {{"metrics": {{"top1": 0.25 + seed / 10}}}} for name in ("names", "near")}}))
@@ -165,7 +184,7 @@ def test_what_is_finished_is_not_run_again(
     run_all = modules["running"].run_all
     monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path, failing="resnet"))
     assert run_all(grid, place, jobs=1, most=1) == 0
-    assert (tmp_path / "calls").read_text().split() == ["train", "eval"]
+    assert (tmp_path / "calls").read_text().split() == ["train"]
     assert run_all(grid, place, jobs=2) == 2, "both seeds of the broken recipe"
     assert (tmp_path / "calls").read_text().split().count("train") == 6
     monkeypatch.setattr(modules["place"], "COMMAND", fake_vlc(tmp_path))
