@@ -25,7 +25,7 @@ LOCK = ".lock"
 
 class RunFolder:
     """``recipe.yaml`` · ``environment.json`` · ``metrics.jsonl`` · ``checkpoints/`` · ``model/`` · ``evaluations/`` ·
-    ``skipped.jsonl`` · ``exit.json``."""
+    ``skipped.jsonl`` · ``skipped_steps.jsonl`` · ``exit.json``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,6 +33,7 @@ class RunFolder:
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.skipped = path / "skipped.jsonl"
+        self.skipped_steps = path / "skipped_steps.jsonl"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.evaluations = path / "evaluations"

@@ -183,7 +183,8 @@ class Loop:
         # A blocking copy would wait for all that the device has still to do.
         numbers = torch.cat([numbers, distributed.all_sum(flags.to(device, non_blocking=True))])
         self.progress = replace(self.progress, step=self.progress.step + 1)
-        self._hear(self._reader.push(Taken(self.progress.step, lr, self.stepper.model.term_names, numbers)))
+        names = self.stepper.model.term_names
+        self._hear(self._reader.push(Taken(self.progress.step, lr, names, numbers, batch.keys)))
 
     def _hear(self, arrived: Iterator[Read]) -> None:
         for read in arrived:

@@ -25,12 +25,14 @@ class Taken:
         names: Of the terms.
         numbers: One float64 vector: the terms' sums and counts (2·T), the scale, the gradient's norm, and the flags
             of :class:`Flags`.
+        keys: The names of this rank's samples.
     """
 
     step: int
     lr: float
     names: tuple[TermName, ...]
     numbers: Tensor
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ class Read:
         metrics: By name.
         flags: Of all ranks.
         wrong: The names of the metrics that are not finite. Where there is one, the step was skipped.
+        keys: The names of this rank's samples.
     """
 
     step: int
     metrics: dict[str, float]
     flags: Flags
     wrong: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class _Pending(NamedTuple):
@@ -121,4 +125,4 @@ class LateReader:
         metrics |= {"logit_scale": scale, "lr": taken.lr, "grad_norm": norm}
         metrics["samples_per_second"] = self.batch_size / max(seconds, 1e-9)
         wrong = tuple(name for name in metrics if not math.isfinite(metrics[name]))
-        return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)), wrong)
+        return Read(taken.step, metrics, Flags(int(stop), int(skipped), int(truncated)), wrong, taken.keys)

@@ -35,7 +35,7 @@ class Patience:
                 f"on from the last checkpoint with --resume"
             )
         if read.wrong and distributed.rank() == 0:
-            log.warning("%s: the step is skipped", _what(read))
+            log.warning("%s: the step is skipped, its samples are in skipped_steps.jsonl", _what(read))
 
 
 def _what(read: Read) -> str:

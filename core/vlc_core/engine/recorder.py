@@ -77,7 +77,7 @@ class Recorder:
         self._said_truncated = False
         self._failed_saves = 0
         self._file: Lines | None = None
-        self._lost: Lines | None = None
+        self._lists: dict[Path, Lines] = {}
 
     @contextmanager
     def recording(self, environment: Environment) -> Iterator[None]:
@@ -98,7 +98,9 @@ class Recorder:
 
     def step(self, read: Read) -> None:
         """Writes the metrics of a step."""
-        if not read.wrong:
+        if read.wrong:
+            self._list_skipped_step(read)
+        else:
             self._metrics = read.metrics
         self._run.step = read.step
         self._seconds += self._loaded.recipe.train.batch_size / read.metrics["samples_per_second"]
@@ -113,9 +115,7 @@ class Recorder:
     def skipped(self, samples: Sequence[Skipped]) -> None:
         """Lists samples that could not be used."""
         if samples:
-            if self._lost is None:  # every rank appends to the same file
-                self._lost = Lines(self._folder.skipped)
-            self._lost.write(*(one._asdict() for one in samples))
+            self._append(self._folder.skipped, *(one._asdict() for one in samples))
 
     def evaluate(self, progress: Progress) -> None:
         """Runs the recipe's evaluators."""
@@ -191,8 +191,20 @@ class Recorder:
         self._file = Lines(self._folder.metrics)
         self._tell("vlc_run_start")
 
+    def _list_skipped_step(self, read: Read) -> None:
+        """What is needed to take the step again: its samples, and what it was taken with."""
+        said = {name: read.metrics[name] for name in ("lr", "logit_scale", "grad_norm")}
+        whose = {"step": read.step, "rank": distributed.rank(), "not_finite": read.wrong}
+        self._append(self._folder.skipped_steps, {**whose, **said, "samples": read.keys})
+
+    def _append(self, path: Path, *records: Mapping[str, Any]) -> None:
+        """Adds to a list that is there only where something is in it; every rank appends to the same file."""
+        if path not in self._lists:
+            self._lists[path] = Lines(path)
+        self._lists[path].write(*records)
+
     def _close_files(self) -> None:
-        for file in (self._file, self._lost):
+        for file in (self._file, *self._lists.values()):
             try:
                 if file is not None:
                     file.close()

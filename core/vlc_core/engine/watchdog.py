@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import faulthandler
+import multiprocessing
+import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self, final
 
@@ -56,8 +60,28 @@ class Watchdog:
 
 
 def show_stacks(headline: str) -> None:
-    """Writes ``headline`` and the stack of every thread to the process's own standard error."""
-    if sys.__stderr__ is not None:  # a process without a console has none
-        sys.__stderr__.write(headline + "\n")
-        sys.__stderr__.flush()
-        faulthandler.dump_traceback(sys.__stderr__)
+    """Writes ``headline`` and the stack of every thread to the process's own standard error, and has its workers do so.
+
+    The workers are those of :class:`vlc_core.loading.loader.Loader`, which have been told to answer SIGUSR1.
+    """
+    if sys.__stderr__ is None:  # a process without a console has none
+        return
+    sys.__stderr__.write(headline + "\n")
+    sys.__stderr__.flush()
+    faulthandler.dump_traceback(sys.__stderr__)
+    for worker in multiprocessing.active_children():
+        if worker.pid is not None and _answers(worker.pid):
+            sys.__stderr__.write(f"its data worker {worker.pid} stands here:\n")
+            sys.__stderr__.flush()
+            os.kill(worker.pid, signal.SIGUSR1)
+            time.sleep(0.2)  # for what it writes to come before the next one's
+
+
+def _answers(pid: int) -> bool:
+    """Whether the process has a handler for SIGUSR1, which would otherwise end it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended, or this is no Linux
+        return False
+    caught = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(caught and int(caught[0], 16) >> (signal.SIGUSR1 - 1) & 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -81,7 +83,7 @@ class Loader(Generic[T]):
             collate_fn=_as_it_is,
             num_workers=workers,
             prefetch_factor=self.ahead if workers else None,
-            worker_init_fn=_single_threaded,
+            worker_init_fn=_at_start,
             pin_memory=self.pin,
         )
 
@@ -137,8 +139,10 @@ def _as_it_is(item: Any) -> Any:
     return item
 
 
-def _single_threaded(worker: int) -> None:
+def _at_start(worker: int) -> None:
     torch.set_num_threads(1)
+    if sys.__stderr__ is not None:  # so that it can be asked where it stands
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_single_steps_that_are_not_finite_are_told_and_counted(caplog: pytest.Lo
     first, *_ = sentences = [record.getMessage() for record in caplog.records]
     assert len(sentences) == 4
     assert first.startswith("loss and loss/a not finite at step 2 (samples 4 to 7 of the order, learning rate 0.2")
-    assert first.endswith("the step is skipped")
+    assert first.endswith("the step is skipped, its samples are in skipped_steps.jsonl")
 
 
 @pytest.mark.parametrize(("most", "ends"), [(1, "as in the step before: "), (3, "as in the 3 steps before: ")])

@@ -147,6 +147,10 @@ def test_a_single_step_that_is_not_finite_is_skipped_counted_and_remembered(one)
     assert ended["borne"]["code"] == 0
     assert json.loads((run / "exit.json").read_text())["skipped_steps"] == 1
     assert [row["loss"] is None for row in metrics(run)] == [False, False, True, False, False]
+    (step,) = (json.loads(line) for line in (run / "skipped_steps.jsonl").read_text().splitlines())
+    assert (step["step"], step["rank"], len(step["samples"])) == (3, 0, 8)
+    assert step["not_finite"] == ["loss", "loss/faulty", "grad_norm"]
+    assert step["grad_norm"] is None
     assert metrics(run)[-1]["loss"] != metrics(folder / "whole")[-1]["loss"]
 
 
@@ -234,6 +238,9 @@ def test_all_ranks_skip_a_step_that_one_of_them_finds_wrong(two):
     folder, ranks = two
     assert [ended["borne"]["code"] for ended in ranks] == [0, 0]
     assert json.loads((folder / "borne-2" / "exit.json").read_text())["skipped_steps"] == 1
+    listed = [json.loads(line) for line in (folder / "borne-2" / "skipped_steps.jsonl").read_text().splitlines()]
+    assert sorted(step["rank"] for step in listed) == [0, 1]
+    assert len({key for step in listed for key in step["samples"]}) == 8
     path = newest(folder / "borne-2" / "checkpoints")
     assert path is not None
     checkpoint = load_checkpoint(path)

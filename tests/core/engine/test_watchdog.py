@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from vlc_core.engine.watchdog import Watchdog, show_stacks
+from vlc_core.loading.loader import Loader
 
 
 def within(seconds: float, happened: list[float], count: int) -> bool:
@@ -52,3 +55,29 @@ def test_the_stacks_name_every_thread_and_where_it_stands(capfd: pytest.CaptureF
     assert told.startswith("rank 3 stands here:\n")
     assert "in standing_somewhere" in told
     assert "in test_the_stacks_name_every_thread" in told
+
+
+class Standing:
+    """Makes batches, and the third one never."""
+
+    def __call__(self, numbers: Any) -> int:
+        if numbers[0] == 2:
+            self.in_a_worker_of_ours()
+        return int(numbers[0])
+
+    def in_a_worker_of_ours(self) -> None:
+        time.sleep(60)
+
+
+def test_a_data_worker_says_where_it_stands_and_works_on(capfd: pytest.CaptureFixture[str]):
+    loader = Loader(make=Standing(), batch_size=1, steps=3, workers=1)
+    batches = iter(loader)
+    assert [next(batches), next(batches)] == [0, 1]
+    deadline, told = time.monotonic() + 20, ""
+    while "in in_a_worker_of_ours" not in told and time.monotonic() < deadline:
+        show_stacks("rank 0 stands here:")
+        told += capfd.readouterr().err
+    assert "its data worker " in told
+    assert "in in_a_worker_of_ours" in told
+    assert len(multiprocessing.active_children()) == 1
+    batches.close()
