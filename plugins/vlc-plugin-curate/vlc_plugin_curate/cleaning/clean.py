@@ -20,8 +20,9 @@ from vlc_plugin_curate.cleaning.engines.duck import DuckDb, as_pattern, quoted
 from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.job import DUCKDB, Job
 from vlc_plugin_curate.cleaning.near_rule import LOOKS, near_evaluation, told_by
+from vlc_plugin_curate.cleaning.numbers import counts_read
 from vlc_plugin_curate.cleaning.page import as_page
-from vlc_plugin_curate.cleaning.pipeline import Cleaned, Cleaning, Pairs
+from vlc_plugin_curate.cleaning.pipeline import Cleaned, Cleaning, Rows
 from vlc_plugin_curate.cleaning.report import Report, SourceReport
 from vlc_plugin_curate.cleaning.rewriting import rewrite
 from vlc_plugin_curate.cleaning.sources import gather
@@ -83,11 +84,13 @@ class _Run:
         ]
         digest = digest_of([one.digest for one in sources] + [self.engine.name])
         everything = ibis.union(*tables) if len(tables) > 1 else tables[0]
-        read = self._counted(everything, digest)
-        near = self._near(sources, sets, by)
-        judged = everything.filter((everything.reason == "") & everything.text.notnull() & (everything.key != ""))
         several = any(one.table is None or one.table.several for one in sources)
-        cleaned = Cleaning(self.engine, self.stages, Pairs(judged, digest, several, near), self.job.chosen).run()
+        rows = Rows(everything, digest, several)
+        cleaning = Cleaning(self.engine, self.stages, rows, self.job.chosen, evaluation=bool(sets))
+        looked = cleaning.look()
+        read = self._counted(everything, looked.numbers)
+        near = self._near(sources, sets, by)
+        cleaned = cleaning.run(looked, near)
         listed, dropped = self._finished(cleaned)
         finished = cleaned._replace(kept=listed, dropped=dropped)
         told = self._report(finished, sources, read, digest_of([listed.digest, self.job.shard]), near)
@@ -125,22 +128,9 @@ class _Run:
             return None
         return near_evaluation(sources, sets, by, self.stages, self.registry, workers=self.job.workers)
 
-    def _counted(self, everything: ir.Table, digest: str) -> list[dict[str, Any]]:
+    def _counted(self, everything: ir.Table, numbers: Stage) -> list[dict[str, Any]]:
         """By source, what was read; refuses nothing at all."""
-        bad, none, named = everything.reason != "", everything.text.isnull(), everything.key != ""
-        counted = everything.group_by("number").agg(
-            pairs=everything.count(where=~bad & ~none & named),
-            unreadable=everything.count(where=bad),
-            without_image=everything.count(where=~bad & ~named),
-            without_text=everything.count(where=~bad & none),
-            unknown=everything.count(where=~bad & ~none & named & everything.width.isnull()),
-        )
-
-        def write(path: Path) -> None:
-            self.engine.write(counted, path, what="counting rows")
-
-        stage = self.stages.make("read", [digest], write)
-        rows = self.engine.rows(self.engine.table(stage.path))
+        rows = self.engine.rows(counts_read(self.engine.table(numbers.path)))
         if not sum(row["pairs"] for row in rows):
             reasons = self._reasons(everything, 1)
             first = next(iter(reasons.values()), [""])[0]
@@ -188,14 +178,15 @@ class _Run:
         chosen = self.job.chosen
         with waiting("counting …"):
             unknown = sum(row["unknown"] for row in read) if chosen.sizes else 0
+            tally = report.tally(self.duck, cleaned)
             return Report(
                 digest,
                 self.job.engine,
                 chosen.as_json() | self.job.nearness(),
                 tuple(_source(one, read) for one in sources),
-                report.found_in(self.duck, cleaned),
-                report.kept_in(self.duck, cleaned),
-                report.on_rules(self.duck, cleaned),
+                tally.found,
+                tally.kept,
+                report.on_rules(self.duck, cleaned, tally),
                 () if near is None else told_by(near),
                 cleaned.least,
                 report.per_image(self.duck, cleaned),

@@ -25,7 +25,7 @@ def words_in(texts: ir.Table) -> ir.ArrayValue:
 
 def count_words(texts: ir.Table) -> ir.Table:
     """Columns ``word`` and ``n``."""
-    words = texts.select(word=words_in(texts).unnest(), n=texts.n)
+    words = texts.select(word=words_in(texts).unnest(), n=texts.n.cast("float64"))
     return words.filter(words.word != "").group_by("word").agg(n=_whole(words.n.sum()))
 
 
@@ -36,7 +36,7 @@ def word_hashes(engine: Engine, words: ir.Table, salt: str) -> ir.Table:
 
 def count_pairs(engine: Engine, texts: ir.Table, salt: str) -> ir.Table:
     """Columns ``a``, ``b`` (hashes) and ``n``, without pairs of words that occur once: their number is what is left."""
-    pairs = engine.neighbours(texts, _hashes_in(engine, texts, salt), {"n": texts.n})
+    pairs = engine.neighbours(texts, _hashes_in(engine, texts, salt), {"n": texts.n.cast("float64")})
     counted = pairs.group_by(FIRST, SECOND).agg(n=_whole(pairs.n.sum()))
     return counted.filter(counted.n > 1)
 
@@ -47,7 +47,7 @@ def first_words(texts: ir.Table) -> ir.Table:
     Every other word ends a pair of neighbours, so that many fewer pairs than words occur.
     """
     some = texts.filter(ibis.coalesce(texts.words, texts.text) != "")
-    return some.aggregate(n=_whole(some.n.sum()))
+    return some.aggregate(n=_whole(some.n.cast("float64").sum()))
 
 
 def histogram(counted: ir.Table) -> ir.Table:
@@ -110,5 +110,5 @@ def _hashed(engine: Engine, word: ir.StringValue, salt: str) -> ir.IntegerValue:
 
 
 def _whole(total: ir.NumericValue) -> ir.IntegerValue:
-    """A sum in 64 bits: DuckDB adds up in 128, which Parquet does not have."""
-    return total.cast("decimal(18, 0)").cast("int64")
+    """A sum of whole numbers that were added up as floats: exact below 2^53, and half of DuckDB's 128 bits."""
+    return total.cast("int64")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import ibis
 import ibis.expr.types as ir
 
-from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.options import Filter
+from vlc_plugin_curate.cleaning.places import BITS, bits
+from vlc_plugin_curate.cleaning.rules import Rule
 
 
 def is_small(pairs: ir.Table, chosen: Filter) -> ir.BooleanValue:
@@ -20,29 +23,49 @@ def is_elongated(pairs: ir.Table, chosen: Filter) -> ir.BooleanValue:
     return (longer > chosen.max_aspect * ibis.least(pairs.width, pairs.height)).fill_null(False)
 
 
-def pairs_per_image(engine: Engine, pairs: ir.Table, most: int | None) -> ir.Table:
-    """Columns ``n``, ``images`` (how many have ``n`` pairs) and ``hash`` (of the image, where ``n`` is over ``most``).
+def of_size(pairs: ir.Table, chosen: Filter) -> dict[str, ir.BooleanValue]:
+    """By the names of the rules on size that are asked, whether each pair is dropped."""
+    flags: dict[str, ir.BooleanValue] = {}
+    if chosen.min_side is not None:
+        flags["small"] = is_small(pairs, chosen)
+    if chosen.max_aspect is not None:
+        flags["elongated"] = is_elongated(pairs, chosen)
+    return flags
 
-    Images that share a hash are taken for one here: numbers are counted faster than names, and :func:`crowded` looks at
-    the names of the few with many pairs. Without a ``most``, no hash is told.
+
+def pairs_per_image(numbers: ir.Table, most: int | None) -> ir.Table:
+    """Columns ``n``, ``images`` (how many have ``n`` pairs) and ``image`` (which, where ``n`` is over ``most``).
+
+    Without a ``most``, no image is told.
     """
-    hashes = pairs.select(hash=engine.hashed(pairs.key))
-    found = hashes.group_by("hash").agg(n=hashes.count())
+    found = numbers.group_by("image").agg(n=numbers.count())
     hot = ibis.literal(False) if most is None else found.n > most
-    told = found.select("n", hash=ibis.cases((hot, found.hash), else_=ibis.null(found.hash.type())))
-    return told.group_by("n", "hash").agg(images=told.count())
+    told = found.select("n", image=ibis.cases((hot, found.image), else_=ibis.null(found.image.type())))
+    return told.group_by("n", "image").agg(images=told.count())
 
 
-def crowded(engine: Engine, pairs: ir.Table, per_image: ir.Table, most: int) -> ir.Table:
-    """The images with more than ``most`` different texts: column ``key``, each once.
+def crowded(numbers: ir.Table, per_image: ir.Table, most: int) -> ir.Table:
+    """The images with more than ``most`` different texts: column ``image``, each once.
 
     Args:
-        engine: Where.
-        pairs: Columns ``key`` and ``id`` (of the text).
+        numbers: Columns ``image`` and ``id`` (of the text).
         per_image: Of :func:`pairs_per_image`, with the same ``most``.
         most: The threshold.
     """
-    hot = per_image.filter(per_image.hash.notnull()).select("hash")
-    some = pairs.select("key", "id", hash=engine.hashed(pairs.key)).semi_join(hot, "hash")
-    counted = some.group_by("key").agg(texts=some.id.nunique())
-    return counted.filter(counted.texts > most).select("key")
+    hot = per_image.filter(per_image.image.notnull()).select("image")
+    some = numbers.select("image", "id").semi_join(hot, "image")
+    counted = some.group_by("image").agg(texts=some.id.nunique())
+    return counted.filter(counted.texts > most).select("image")
+
+
+def bad_images(found: Mapping[str, ir.Table], rules: Sequence[Rule]) -> ir.Table:
+    """Each image once, with the bits of the rules that drop it.
+
+    Args:
+        found: By rule, the column ``image`` of those that it drops, each once or more often.
+        rules: Those that are asked, in order.
+    """
+    flagged = [one.mutate(**{rule: ibis.literal(name == rule) for rule in found}) for name, one in found.items()]
+    every = ibis.union(*flagged) if len(flagged) > 1 else flagged[0]
+    once = every.group_by("image").agg(**{name: every[name].any() for name in found})
+    return once.select("image", **{BITS: bits({name: once[name] for name in found}, rules)})

@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import ibis
-import ibis.expr.types as ir
-
 from vlc_plugin_curate.cleaning.engines.engine import Engine
+from vlc_plugin_curate.cleaning.examples import Example, Examples
 from vlc_plugin_curate.cleaning.near_rule import NearReport
+from vlc_plugin_curate.cleaning.numbers import IMAGE, TEXT
 from vlc_plugin_curate.cleaning.pipeline import Cleaned
-from vlc_plugin_curate.cleaning.rules import Rule
-
-EXAMPLES = 8
-_SPREAD = (7919, 100_003)  # primes: examples come from all over the data, and are the same every time
 
 
 class Counts(NamedTuple):
@@ -29,13 +24,6 @@ class Counts(NamedTuple):
     pairs: int
     images: int
     texts: int
-
-
-class Example(NamedTuple):
-    """A pair that a rule drops."""
-
-    key: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +111,6 @@ class Report:
         return plain | {"found": self.found._asdict(), "kept": self.kept._asdict()}
 
 
-def found_in(engine: Engine, cleaned: Cleaned) -> Counts:
-    """All that could be judged."""
-    texts, images = engine.table(cleaned.texts.path), engine.table(cleaned.per_image.path)
-    (of_texts,) = engine.rows(texts.aggregate(texts=texts.count(), pairs=texts.n.sum()))
-    (of_images,) = engine.rows(images.aggregate(images=images.images.sum()))
-    return Counts(int(of_texts["pairs"] or 0), int(of_images["images"] or 0), of_texts["texts"])
-
-
-def kept_in(engine: Engine, cleaned: Cleaned) -> Counts:
-    """What is left. Names and texts are counted by their hashes, like everything in a report."""
-    rows = engine.table(cleaned.kept.path)
-    texts = rows.select(text=rows.texts.unnest())
-    (of_texts,) = engine.rows(texts.aggregate(pairs=texts.count(), texts=engine.hashed(texts.text).nunique()))
-    (of_images,) = engine.rows(rows.aggregate(images=engine.hashed(rows.key).nunique()))
-    return Counts(of_texts["pairs"], of_images["images"], of_texts["texts"])
-
-
 def per_image(engine: Engine, cleaned: Cleaned) -> tuple[tuple[int, int], ...]:
     """How many images have how many pairs, ascending."""
     table = engine.table(cleaned.per_image.path)
@@ -147,42 +118,43 @@ def per_image(engine: Engine, cleaned: Cleaned) -> tuple[tuple[int, int], ...]:
     return tuple(sorted((row["n"], int(row["images"])) for row in engine.rows(counted)))
 
 
-def on_rules(engine: Engine, cleaned: Cleaned) -> tuple[RuleReport, ...]:
-    """What each rule did."""
-    dropped = engine.table(cleaned.dropped.path)
-    if not cleaned.rules:
-        return ()
-    counted = _counted(engine, dropped, cleaned.rules)
-    return tuple(
-        RuleReport(rule.name, rule.drops, first, alone, _examples(engine, dropped, rule) if alone.pairs else ())
-        for rule, (first, alone) in zip(cleaned.rules, counted, strict=True)
-    )
+class Tally(NamedTuple):
+    """How many there are of everything.
 
-
-def _counted(engine: Engine, dropped: ir.Table, rules: tuple[Rule, ...]) -> list[tuple[Counts, Counts]]:
-    """For each rule, what it is the first to drop and what it drops by itself.
-
-    A bit says the one or the other of a pair. Those of an image or text are its pairs' together, so that each is looked
-    at once for all rules, and in the end only different sets of bits are counted.
+    Attributes:
+        found: That could be judged.
+        kept: What is left of it.
+        rules: By rule, what it is the first to drop and what it drops by itself.
     """
-    bits = ibis.literal(0, "int64")
-    for place, rule in enumerate(rules):
-        first, alone = dropped.rule == rule.name, dropped[rule.name]
-        bits = bits + first.cast("int64") * (1 << 2 * place) + alone.cast("int64") * (2 << 2 * place)
-    told = dropped.select(bits=bits, image=engine.hashed(dropped.key), text=engine.hashed(dropped.text))
-    images = told.group_by("image").agg(bits=told.bits.bit_or())
-    texts = told.group_by("text").agg(bits=told.bits.bit_or())
-    sets = [engine.rows(one.group_by("bits").agg(n=one.count())) for one in (told, images, texts)]
+
+    found: Counts
+    kept: Counts
+    rules: tuple[tuple[Counts, Counts], ...]
+
+
+def tally(engine: Engine, cleaned: Cleaned) -> Tally:
+    """Counts pairs, images and texts.
+
+    The marks of an image or a text are those of its pairs together, so that each is looked at once for all rules, and
+    in the end only different sets of marks are counted.
+    """
+    judged = engine.table(cleaned.judged.path)
+    images, texts = (judged.group_by(name).agg(marks=judged.marks.bit_or()) for name in (IMAGE, TEXT))
+    sets = [engine.rows(one.group_by("marks").agg(n=one.count())) for one in (judged, images, texts)]
 
     def counts(bit: int) -> Counts:
-        return Counts(*(sum(row["n"] for row in rows if row["bits"] >> bit & 1) for rows in sets))
+        return Counts(*(sum(row["n"] for row in rows if row["marks"] >> bit & 1) for rows in sets))
 
-    return [(counts(2 * place), counts(2 * place + 1)) for place in range(len(rules))]
+    many = len(cleaned.rules)
+    found = Counts(*(sum(row["n"] for row in rows) for rows in sets))
+    return Tally(found, counts(2 * many), tuple((counts(many + place), counts(place)) for place in range(many)))
 
 
-def _examples(engine: Engine, dropped: ir.Table, rule: Rule) -> tuple[Example, ...]:
-    factor, modulus = _SPREAD
-    mine = dropped.filter(dropped[rule.name])
-    place = (mine.row * factor) % modulus
-    some = mine.order_by(ibis.desc(mine.rule == rule.name), place, "source", "row", "part").limit(EXAMPLES)
-    return tuple(Example(row["key"], row["text"]) for row in engine.rows(some.select("key", "text")))
+def on_rules(engine: Engine, cleaned: Cleaned, counted: Tally) -> tuple[RuleReport, ...]:
+    """What each rule did."""
+    told = zip(cleaned.rules, counted.rules, strict=True)
+    examples = Examples(engine, cleaned, sum(first.pairs for first, _ in counted.rules))
+    return tuple(
+        RuleReport(rule.name, rule.drops, first, alone, examples.of(rule, first.pairs, alone.pairs))
+        for rule, (first, alone) in told
+    )

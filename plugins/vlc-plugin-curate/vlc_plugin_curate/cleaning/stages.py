@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from vlc_core.errors import StorageError
 
-VERSION = 2
+VERSION = 3
 """Of what stages hold: to be raised where a rule or a column changes."""
 
 _PARTIAL = ".partial"

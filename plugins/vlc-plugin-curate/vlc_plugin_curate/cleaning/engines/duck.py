@@ -19,6 +19,9 @@ from vlc_plugin_curate.cleaning.engines.engine import FIRST, SECOND, Engine
 
 _LOOK = 0.2  # seconds between two looks at how far a query is
 _WHOLE = 100
+_LAST = "FORMAT parquet"
+_BETWEEN = "FORMAT parquet, COMPRESSION uncompressed"
+"""Numbers and texts that are read once or twice and then removed are not worth compressing."""
 
 
 @ibis.udf.scalar.builtin(name="hash")  # type: ignore[untyped-decorator,unused-ignore]
@@ -75,19 +78,25 @@ class DuckDb(Engine):
         with told():
             return self._connection.read_parquet(as_pattern(path), file_row_number=True)
 
-    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+    def write(self, expression: ir.Table, path: Path, *, what: str, last: bool = False) -> None:
         with told():
-            self.copy(self._connection.compile(expression), path, what=what, ordered=ordered)
+            self.copy(self._connection.compile(expression), path, what=what, last=last)
 
-    def copy(self, query: str, path: Path, *, what: str, ordered: bool = True) -> None:
+    def copy(self, query: str, path: Path, *, what: str, last: bool = True) -> None:
         """Writes the rows of a query, with a bar on stderr.
+
+        Args:
+            query: As SQL. Only what it sorts, or takes from one table without joining any, stays in order.
+            path: A file that is not there.
+            what: On the bar.
+            last: Whether people read it too, so that it is to be small.
 
         Raises:
             duckdb.Error: The query failed.
         """
-        self.sql.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
+        self.sql.execute(f"SET preserve_insertion_order = {str(last).lower()}")
         with _watched(self.sql, what):
-            self.sql.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
+            self.sql.execute(f"COPY ({query}) TO {quoted(str(path))} ({_LAST if last else _BETWEEN})")
 
     def rows(self, expression: ir.Table) -> list[dict[str, Any]]:
         with told():

@@ -19,7 +19,7 @@ class Engine(ABC):
     Attributes:
         name: As it is told apart from others: what one made, another does not go on with.
         group: How a replacement by a regular expression writes its first group.
-        orderly: Whether rows can stay in the order in which they were read.
+        orderly: Whether it writes a sorted table into one file.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Engine(ABC):
         """A Parquet file of anyone's, with a column ``file_row_number`` that counts its rows from 0."""
 
     @abstractmethod
-    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+    def write(self, expression: ir.Table, path: Path, *, what: str, last: bool = False) -> None:
         """Writes the rows of ``expression``, with a bar on stderr.
 
         Args:
             expression: Of tables of this engine.
             path: A file or folder that is not there.
             what: On the bar.
-            ordered: Whether rows stay in the order of the tables they come from, where the engine knows one.
+            last: Whether people read it too, and not only the next stage.
 
         Raises:
             StorageError: It cannot be written.

@@ -99,7 +99,7 @@ class Spark(Engine):
             read = self._session.read.parquet(_pattern(path))
             return self._view(read.select("*", read["_metadata.row_index"].alias("file_row_number")))
 
-    def write(self, expression: ir.Table, path: Path, *, what: str, ordered: bool = False) -> None:
+    def write(self, expression: ir.Table, path: Path, *, what: str, last: bool = False) -> None:
         with waiting(f"{what} …"), _told(self._master):
             self._session.sql(self._connection.compile(expression)).write.parquet(_uri(str(path)))
 
