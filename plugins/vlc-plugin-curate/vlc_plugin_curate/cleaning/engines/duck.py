@@ -19,8 +19,10 @@ from vlc_plugin_curate.cleaning.engines.engine import FIRST, SECOND, Engine
 
 _LOOK = 0.2  # seconds between two looks at how far a query is
 _WHOLE = 100
-_LAST = "FORMAT parquet"
-_BETWEEN = "FORMAT parquet, COMPRESSION uncompressed"
+_LAST = "FORMAT parquet, DICTIONARY_SIZE_LIMIT 64"
+"""Names and texts are mostly different ones: to look for those that are not takes longer than to write them out."""
+
+_BETWEEN = f"{_LAST}, COMPRESSION uncompressed"
 """Numbers and texts that are read once or twice and then removed are not worth compressing."""
 
 
