@@ -23,6 +23,7 @@ class Columns:
         where: Rows are kept whose column holds one of the values.
         vector: Precomputed embeddings, in place of images.
         texts_option: What the option is called that names ``texts``, for messages.
+        image_given: Whether an option names ``image``; otherwise it is the column that is taken unless one does.
     """
 
     image: str | None
@@ -31,6 +32,7 @@ class Columns:
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
     vector: str | None = None
     texts_option: str = "text"
+    image_given: bool = True
 
     def named(self) -> dict[str, str]:
         """Every column that must be there, with the option that names it."""
@@ -53,8 +55,11 @@ class Columns:
         if not missing:
             return
         column, option = next(iter(missing.items()))
+        named = f"which the option `{option}` names"
+        if option == "image" and not self.image_given:
+            named = "where images are looked for: name theirs by the option `image`"
         raise DataError(
-            f"{place}: there is no column {column!r}, which the option `{option}` names; "
+            f"{place}: there is no column {column!r}, {named}; "
             f"the columns are {', '.join(have)}{did_you_mean(column, have)}"
         )
 

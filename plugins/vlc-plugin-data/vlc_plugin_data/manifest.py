@@ -69,8 +69,9 @@ class Manifest(Dataset):
             DataError: The table is missing, empty or malformed, lacks a column, or keeps no row.
         """
         texts = (text,) if isinstance(text, str) else tuple(text or ())
+        image_given = image is not None
         image = "image" if image is None and features is None else image
-        columns = Columns(image, texts, label, _wanted(where or {}), features)
+        columns = Columns(image, texts, label, _wanted(where or {}), features, image_given=image_given)
         rows = read_table(path, columns, format=format, delimiter=delimiter)
         self._root = _parent(path) if root is None else root
         self._images, self._captions, self._keys = rows.image, rows.captions, rows.key

@@ -37,7 +37,8 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
         "t.csv",
         b"Image,caption\na.jpg,x\n",
         CAPTION,
-        "{}, line 1: there is no column 'image', which the option `image` names; the columns are Image, caption; "
+        "{}, line 1: there is no column 'image', where images are looked for: name theirs by the option `image`; "
+        "the columns are Image, caption; "
         "did you mean 'Image'?",
     ),
     "no label column": (
@@ -57,7 +58,7 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
         b"image;caption\na.jpg;x\n",
         CAPTION,
         "{}, line 1 (its fields seem to be separated by ';': set the option `delimiter`): there is no column 'image', "
-        "which the option `image` names; the columns are image;caption",
+        "where images are looked for: name theirs by the option `image`; the columns are image;caption",
     ),
     "unquoted comma": (
         "t.csv",
@@ -216,7 +217,17 @@ def test_numbers_that_are_names_are_read_as_names(tmp_path: Path) -> None:
     ("columns", "options", "message"),
     [
         ({"image": [1, 2]}, {}, "the column 'image' holds int64, not paths or encoded images"),
-        ({"img": ["a"]}, {}, "there is no column 'image', which the option `image` names; the columns are img"),
+        (
+            {"img": ["a"]},
+            {},
+            "there is no column 'image', where images are looked for: name theirs by the option `image`; "
+            "the columns are img",
+        ),
+        (
+            {"img": ["a"]},
+            {"image": "im"},
+            "there is no column 'im', which the option `image` names; the columns are img",
+        ),
         ({"image": ["a"], "caption": [1]}, CAPTION, "the column 'caption' holds int64, not texts or lists of texts"),
         ({"image": ["a"], "caption": [[1]]}, CAPTION, "the column 'caption' holds lists of int64, not of texts"),
         ({"image": ["a"], "name": [[1]]}, NAMED, "the column 'name' holds list<element: int64>, not class names"),

@@ -73,7 +73,8 @@ def rewrite(
             for number, rows in enumerate(_cut(listed, size)):
                 path = folder / f"{number:0{_WIDTH}d}.tar"
                 if not path.exists():
-                    missing += _write(path, rows, datasets)
+                    _write(path, rows, datasets)
+                missing += _missing(path)
                 tracker(min(total, (number + 1) * size), total)
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -88,6 +89,7 @@ def _clear(folder: Path, mark: Path, digest: str) -> None:
     if others and not mark.exists():
         raise StorageError(f"{folder} holds tars that are not of this command: choose another place by --out")
     for path in others:
+        _note(path).unlink(missing_ok=True)
         path.unlink()
     write_whole(mark, digest.encode())
 
@@ -128,7 +130,8 @@ def _cut(listed: Path, size: int) -> Iterator[list[Row]]:
         yield rows
 
 
-def _write(path: Path, rows: Sequence[Row], datasets: _Datasets) -> list[str]:
+def _write(path: Path, rows: Sequence[Row], datasets: _Datasets) -> None:
+    """Writes a tar, and before that has its name a note of the images that are not in it, if there are such."""
     missing = []
     partial = path.with_name(f".{path.name}.partial")
     with tarfile.open(partial, "w") as tar:
@@ -143,8 +146,21 @@ def _write(path: Path, rows: Sequence[Row], datasets: _Datasets) -> list[str]:
             facts = {"captions": row.texts, "key": row.key}
             _add(tar, f"{name}.{ending}", image)
             _add(tar, f"{name}.json", json.dumps(facts, ensure_ascii=False).encode("utf-8", "replace"))
+    if missing:
+        write_whole(_note(path), json.dumps(missing).encode())
+    else:
+        _note(path).unlink(missing_ok=True)
     settle(partial, path)
-    return missing
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.missing.json")
+
+
+def _missing(path: Path) -> list[str]:
+    """The images that could not be read for the tar at ``path``, whoever wrote it."""
+    note = _note(path)
+    return [str(one) for one in json.loads(note.read_bytes())] if note.exists() else []
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -52,7 +52,7 @@ def _of_columns(
         raise DataError(f"{path}: nothing tells which columns are languages: name them, as in `languages: [en, de]`")
     found: Captions = {}
     for language in languages:
-        columns = Columns(image or "image", (language,), where=where, texts_option="languages")
+        columns = Columns(image or "image", (language,), where=where, texts_option="languages", image_given=bool(image))
         rows = read_table(path, columns)
         if rows.image.type != "string" or rows.captions is None:
             raise DataError(f"{path}: the column {image or 'image'!r} must hold the paths of images")

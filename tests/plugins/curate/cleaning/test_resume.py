@@ -12,10 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from vlc_plugin_curate.cleaning import stages
+from vlc_core import DataError, Sample
+from vlc_plugin_curate.cleaning import rewriting, stages
 from vlc_plugin_curate.cleaning.options import Filter
 from vlc_plugin_curate.cleaning.stages import Stages
+from vlc_plugin_data.manifest import Manifest
 
 Table = Callable[..., Path]
 
@@ -60,6 +63,40 @@ def test_it_may_be_stopped_at_every_file(
         assert read(out) == read(tmp_path / "whole")
     left = {one.name for one in out.iterdir()}
     assert left == {"list.parquet", "dropped.parquet", "report.json", "report.html"}
+
+
+def test_images_that_tars_lack_are_told_of_tars_that_were_there_too(
+    tmp_path: Path, small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    for name in "abc":
+        Image.new("L", (9, 9)).save(folder / f"{name}.png")
+    (folder / "pairs.csv").write_text("image,caption\n" + "".join(f"{name}.png,picture {name}\n" for name in "abc"))
+    make = rewriting.settle
+
+    def stops(partial: Path, final: Path) -> None:
+        make(partial, final)
+        raise Stop
+
+    read = Manifest.__getitem__
+
+    def lost(self: Manifest, index: int) -> Sample:
+        if (out / "list.parquet").exists() and index != 1:
+            raise DataError("it is gone")
+        return read(self, index)
+
+    monkeypatch.setattr(Manifest, "__getitem__", lost)
+    monkeypatch.setattr(rewriting, "settle", stops)
+    with pytest.raises(Stop):
+        small.run_clean([folder / "pairs.csv"], out, shard=1)
+    monkeypatch.setattr(rewriting, "settle", make)
+    report = small.run_clean([folder / "pairs.csv"], out, shard=1)
+    assert report.notes == (f"2 images could not be read for tars, the first: {folder}/a.png: it is gone",)
+    monkeypatch.setattr(Manifest, "__getitem__", read)
+    report = small.run_clean([folder / "pairs.csv"], out, shard=3)
+    assert report.notes == ()
+    assert sorted(path.name for path in (out / "tars").iterdir()) == ["00000.tar", "digest.txt"]
 
 
 def test_what_is_made_of_the_same_is_made_once(tmp_path: Path) -> None:

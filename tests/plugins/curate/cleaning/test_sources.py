@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -101,6 +104,29 @@ def test_tars_are_read_filtered_and_written_anew(tmp_path: Path, small: SimpleNa
     for dataset in (listed, written):
         found = [(dataset[n].image, dataset[n].texts) for n in range(len(dataset))]
         assert found == [(image, (texts[0],)) for image, texts in samples.values()]
+
+
+def test_tars_that_break_off_are_told_once(
+    tmp_path: Path, small: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tar(tmp_path / "0.tar", {str(n): (png(200, 210, n), [f"picture number {n} here"]) for n in range(4)})
+    (tmp_path / "0.tar").write_bytes((tmp_path / "0.tar").read_bytes()[:4608])
+    with caplog.at_level(logging.WARNING, "vlc"):
+        report = small.run_clean([tmp_path / "0.tar"], tmp_path / "out", Filter(), shard=2)
+    assert 0 < report.found.pairs < 4
+    assert caplog.text.count("1 of 1 shards break off") == 1
+
+
+def test_the_list_is_in_the_order_of_the_sources_beyond_one_row_group(tmp_path: Path, small: SimpleNamespace) -> None:
+    """Joins leave rows as threads come by them, which shows once a table is read in several pieces."""
+    rows = 130_000
+    table = pa.table({"url": [f"http://x/{n}.jpg" for n in range(rows)], "caption": ["one two", "three"] * (rows // 2)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=10_000)
+    report = small.run_clean([tmp_path / "a.parquet"] * 2, tmp_path / "out", replace(small.OFF, min_words=2))
+    assert report.kept.pairs == rows
+    for name, first in (("list", 0), ("dropped", 1)):
+        found = pq.read_table(tmp_path / "out" / f"{name}.parquet")["row"].to_pylist()
+        assert found == [*range(first, rows, 2)] * 2
 
 
 def test_a_broken_table_is_told_by_its_line(tmp_path: Path, small: SimpleNamespace) -> None:

@@ -46,13 +46,19 @@ class Source:
     table: tables.Table | None = None
     bad_shards: list[str] = field(default_factory=list)
     located: bool = True
+    _dataset: Dataset | None = field(default=None, init=False, repr=False)
 
     def open(self, registry: Registry) -> Dataset:
-        """The dataset, whose samples are the rows of this source.
+        """The dataset, whose samples are the rows of this source. It is opened once, and says once what is wrong.
 
         Raises:
             VlcError: It cannot be read.
         """
+        if self._dataset is None:
+            self._dataset = self._opened(registry)
+        return self._dataset
+
+    def _opened(self, registry: Registry) -> Dataset:
         options = self.spec.use.options
         if self.table is not None:
             columns = self.table.columns
