@@ -46,8 +46,8 @@ OFF = Filter(
 )
 
 
-def job(folder: Path, chosen: Filter, **more: Any) -> Job:
-    return Job(chosen=chosen, limits=Limits(500_000_000, 1, folder / "temporary"), **more)
+def job(folder: Path, chosen: Filter, *, threads: int = 1, **more: Any) -> Job:
+    return Job(chosen=chosen, limits=Limits(500_000_000, threads, folder / "temporary"), **more)
 
 
 def run_clean(sources: Sequence[str | Path], out: Path, chosen: Filter = OFF, **more: Any) -> Report:

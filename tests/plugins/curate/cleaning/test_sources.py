@@ -117,12 +117,13 @@ def test_tars_that_break_off_are_told_once(
     assert caplog.text.count("1 of 1 shards break off") == 1
 
 
-def test_the_list_is_in_the_order_of_the_sources_beyond_one_row_group(tmp_path: Path, small: SimpleNamespace) -> None:
+def test_the_list_is_in_the_order_of_the_sources_on_several_threads(tmp_path: Path, small: SimpleNamespace) -> None:
     """Joins leave rows as threads come by them, which shows once a table is read in several pieces."""
-    rows = 130_000
+    rows = 60_000
     table = pa.table({"url": [f"http://x/{n}.jpg" for n in range(rows)], "caption": ["one two", "three"] * (rows // 2)})
-    pq.write_table(table, tmp_path / "a.parquet", row_group_size=10_000)
-    report = small.run_clean([tmp_path / "a.parquet"] * 2, tmp_path / "out", replace(small.OFF, min_words=2))
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2048)
+    chosen = replace(small.OFF, min_words=2)
+    report = small.run_clean([tmp_path / "a.parquet"] * 2, tmp_path / "out", chosen, threads=2)
     assert report.kept.pairs == rows
     for name, first in (("list", 0), ("dropped", 1)):
         found = pq.read_table(tmp_path / "out" / f"{name}.parquet")["row"].to_pylist()
