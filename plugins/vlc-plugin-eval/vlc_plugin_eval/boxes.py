@@ -68,5 +68,13 @@ def weight(map_HW: Tensor, box: Rectangle) -> float:
 
 
 def enlarged(maps_NSS: Tensor, side: int) -> Tensor:
-    """Maps (N, S, S) to (N, side, side), bicubic."""
-    return torch.nn.functional.interpolate(maps_NSS[:, None], size=(side, side), mode="bicubic")[:, 0]
+    """Maps (N, S, S) to (N, side, side), bicubic.
+
+    Beyond the picture there is nothing, and so the maps are enlarged: else what is in an outermost patch would be drawn
+    out to the picture's edge, and its largest value lie there, beside the thing.
+    """
+    patches = maps_NSS.shape[-1]
+    edge = round(side / patches)
+    ringed = torch.nn.functional.pad(maps_NSS[:, None], (1, 1, 1, 1))
+    large = torch.nn.functional.interpolate(ringed, size=(side + 2 * edge, side + 2 * edge), mode="bicubic")
+    return large[:, 0, edge : edge + side, edge : edge + side]

@@ -80,6 +80,24 @@ def test_rectangles_move_into_the_centre_square():
     assert boxes.area(boxes.in_centre((0, 0, 0.2, 1), 200, 100)) == 0
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 2), (2, 3), (3, 3), (1, 0)])
+def test_the_largest_value_of_an_enlarged_map_lies_in_the_middle_of_its_patch_at_the_edges_too(row: int, column: int):
+    small = torch.zeros(1, 4, 4)
+    small[0, row, column] = 1.0
+    across, down = boxes.peak(boxes.enlarged(small, 64)[0])
+    assert across == pytest.approx((column + 0.5) / 4, abs=1 / 64)
+    assert down == pytest.approx((row + 0.5) / 4, abs=1 / 64)
+
+
+def test_between_two_patches_that_are_alike_an_enlarged_map_is_largest_between_them():
+    small = torch.zeros(1, 4, 4)
+    small[0, 0, 1] = small[0, 0, 2] = 1.0
+    large = boxes.enlarged(small, 64)
+    assert large.shape == (1, 64, 64)
+    torch.testing.assert_close(large, large.flip(2))
+    assert boxes.peak(large[0])[0] == pytest.approx(0.5, abs=0.5 / 4)
+
+
 def test_grounding_of_maps_made_by_hand():
     """A bright square at the upper left, in a picture with that named, another named, and what nobody sees."""
     hot = torch.zeros(10, 10)
