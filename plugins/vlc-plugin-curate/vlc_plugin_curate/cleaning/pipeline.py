@@ -96,7 +96,8 @@ class Cleaning:
             different = self._make("texts", [self._rows.digest, salt], table, "finding different texts")
             if all_differ(self._engine, self._read(different).select("id")):
                 break
-        depends = [different.digest, self._chosen.min_side, self._chosen.max_aspect, self._names()]
+        # The rules on size come first and have the first bits, whichever others are asked.
+        depends = [different.digest, self._chosen.min_side, self._chosen.max_aspect]
         every = numbers.as_numbers(self._engine, self._rows.table, self._chosen, self.rules, salt)
         return Looked(different, self._make("numbers", depends, every, "telling images and texts apart"), salt)
 

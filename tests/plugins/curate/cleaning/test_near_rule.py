@@ -94,7 +94,9 @@ def test_it_may_be_stopped_at_every_part(
     assert sum(name.endswith(".npy") for name in names) == 6  # two parts and one: of hashes and of embeddings
     assert sum(name.startswith("part-") for name in names) == 2
     assert sum(name.endswith(".tar") for name in names) == 2
-    assert {name.rpartition("-")[0] for name in names} >= {"read", "near", "texts", "bad-images", "dropped", "kept"}
+    assert {name.rpartition("-")[0] for name in names} >= {
+        *("numbers", "near", "texts", "bad-images", "judged", "dropped", "kept")
+    }
 
     whole = {path.relative_to(tmp_path / "whole"): path for path in (tmp_path / "whole").rglob("*") if path.is_file()}
     assert {Path(name) for name in ("list.parquet", "dropped.parquet", "report.json", "tars/00001.tar")} <= set(whole)
