@@ -73,7 +73,7 @@ def test_images_that_tars_lack_are_told_of_tars_that_were_there_too(
     for name in "abc":
         Image.new("L", (9, 9)).save(folder / f"{name}.png")
     (folder / "pairs.csv").write_text("image,caption\n" + "".join(f"{name}.png,picture {name}\n" for name in "abc"))
-    make = rewriting.settle
+    make = stages.settle
 
     def stops(partial: Path, final: Path) -> None:
         make(partial, final)
