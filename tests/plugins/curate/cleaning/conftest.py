@@ -22,11 +22,12 @@ from PIL import ImageOps
 
 from vlc_core.assemble import build_towers
 from vlc_core.folders import write_folder
+from vlc_core.interfaces.encoder import Vocabulary
 from vlc_core.model.folder import model_files
 from vlc_core.naming import find_sources
 from vlc_core.plugins import plugins
 from vlc_core.recipe.schema import Model
-from vlc_core.tokenizer import Tokenizer, Vocabulary
+from vlc_core.tokenizer import Tokenizer
 from vlc_plugin_curate.cleaning.clean import clean
 from vlc_plugin_curate.cleaning.engines.duck import Limits
 from vlc_plugin_curate.cleaning.job import Job
