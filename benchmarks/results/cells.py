@@ -25,14 +25,17 @@ def run_cell(cell: Cell, place: Place) -> dict[str, Any]:
     """Trains what is not trained yet, and measures; what is trained stays, its checkpoints included."""
     run, last = place.run(cell), [None, *(stage for stage in cell.stages if stage.recipe is not None)][-1]
     seconds, metrics = _train(cell.recipe, run, place, {} if last else cell.evaluators)
-    started = time.monotonic()
     for stage in cell.stages:
         names = {"RUN": str(run), "SEED": str(cell.recipe["seed"])}
         if stage.recipe is None:
+            started = time.monotonic()
             metrics[stage.name] = _commands(stage, names, place)
+            seconds += time.monotonic() - started
         else:
             run, recipe = place.run(cell, stage), filled(stage.recipe, names) | {"seed": cell.recipe["seed"]}
-            metrics |= _train(recipe, run, place, cell.evaluators if stage is last else {})[1]
+            took, found = _train(recipe, run, place, cell.evaluators if stage is last else {})
+            seconds, metrics = seconds + took, metrics | found
+    started = time.monotonic()
     metrics |= _evaluate({name: one for name, one in cell.evaluators.items() if name not in metrics}, run, place)
     steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return {

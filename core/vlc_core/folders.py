@@ -21,7 +21,8 @@ from vlc_core.errors import StorageError
 SCHEMA = 1
 MANIFEST = "manifest.json"
 _PARTIAL, _OLD = ".partial", ".old"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What says that there is no room, which there may be again later."""
 
 
 def write_folder(final: Path, files: Mapping[str, bytes]) -> None:
@@ -130,7 +131,7 @@ def _replace(final: Path, beside: Path) -> None:
 def _sentence(final: Path, files: Mapping[str, bytes], error: OSError) -> str:
     need = sum(len(content) for content in files.values())
     why = error.strerror or str(error)
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return f"{final} cannot be written ({why}): it needs {need:,} bytes ({need / 2**20:.1f} MiB), make room there"
     return f"{final} cannot be written ({why}): check that its folder is there and may be written to"
 

@@ -7,6 +7,7 @@ in a thousand steps.
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -35,14 +36,6 @@ def sizes(process: subprocess.Popen[str], metrics: Path) -> list[tuple[int, floa
     return [one for one in taken if SETTLED < one[0] < STEPS]
 
 
-def slope(points: list[tuple[int, float]]) -> float:
-    """Of the line with the least squares through ``points``, per thousand steps."""
-    xs, ys = ([float(point[i]) for point in points] for i in range(2))
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    across = sum((a - x) ** 2 for a in xs)
-    return 1000 * sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / across
-
-
 def test_memory_and_open_files_do_not_grow(tiny: str, vlc_path: str, environment: dict[str, str], tmp_path: Path):
     (tmp_path / "tiny.yaml").write_text(tiny)
     sets = [f"train.steps={STEPS}", "checkpoint.every=100", "evaluate.every=200", "train.batch_size=8"]
@@ -57,6 +50,7 @@ def test_memory_and_open_files_do_not_grow(tiny: str, vlc_path: str, environment
     assert process.wait() == 0
     assert len({step for step, _, _ in taken}) > 10, "it was too quick to be watched"
     # Allocators take a thousand steps, and a few evaluations, to have what they keep.
-    assert slope([(step, memory) for step, memory, _ in taken]) < (30.0 if STEPS < 5000 else 1.0)
+    line = statistics.linear_regression([step for step, _, _ in taken], [memory for _, memory, _ in taken])
+    assert 1000 * line.slope < (30.0 if STEPS < 5000 else 1.0)
     files = [count for _, _, count in taken]
     assert max(files[len(files) // 2 :]) <= max(files[: len(files) // 2])

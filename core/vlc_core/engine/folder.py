@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from vlc_core.engine.lines import unwritable
 from vlc_core.engine.run import Outcome
 from vlc_core.errors import RecipeError, StorageError
 
@@ -124,7 +125,7 @@ class RunFolder:
             beside.replace(path)
         except OSError as error:
             beside.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         return path
 
 
@@ -153,7 +154,3 @@ def _locked(folder: Path) -> TextIO:
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
         return file
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"{path} cannot be written ({error.strerror or error}): make room, and go on with --resume")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
 from vlc_core.errors import StorageError
+from vlc_core.folders import FULL
 
 log = logging.getLogger("vlc")
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What says that there is no room, which there may be again later."""
 HELD_BYTES = 64 * 2**20
 
 
@@ -38,7 +36,7 @@ class Lines:
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(path, error) from error
 
     def write(self, *records: Mapping[str, Any]) -> None:
         """Appends a line for each record, with null for a number that is not finite: JSON has no word for it.
@@ -52,7 +50,7 @@ class Lines:
             self._push()
         except OSError as error:
             if error.errno not in FULL or len(self._held) > HELD_BYTES:
-                raise self._failed(error) from error
+                raise unwritable(self.path, error) from error
             if not full:
                 log.warning("%s is not written (%s): its lines are held until there is room", self.path, error.strerror)
 
@@ -65,7 +63,7 @@ class Lines:
         try:
             self._push()
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(self.path, error) from error
         finally:
             self._file.close()
 
@@ -73,10 +71,6 @@ class Lines:
         # What a full disk takes of a line stays there, and the rest follows when there is room.
         while self._held:
             self._held = self._held[self._file.write(self._held) :]
-
-    def _failed(self, error: OSError) -> StorageError:
-        why = error.strerror or str(error)
-        return StorageError(f"{self.path} cannot be written ({why}): make room, and go on with --resume")
 
 
 def cut_after(path: Path, *, step: int) -> None:
@@ -90,16 +84,15 @@ def cut_after(path: Path, *, step: int) -> None:
         if not path.exists():
             return
         lines = path.read_bytes().splitlines(keepends=True)
-        _write(beside, (line for line in lines if line.endswith(b"\n") and _step_of(line) <= step))
+        beside.write_bytes(b"".join(line for line in lines if line.endswith(b"\n") and _step_of(line) <= step))
         beside.replace(path)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise StorageError(f"{path} cannot be written ({why}): make room, and go on with --resume") from error
+        raise unwritable(path, error) from error
 
 
-def _write(path: Path, lines: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        file.writelines(lines)
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """What is said of a file of a run folder that cannot be written."""
+    return StorageError(f"{path} cannot be written ({error.strerror or error}): make room, and go on with --resume")
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,8 +76,7 @@ class Recorder:
         self._seconds = 0.0
         self._said_truncated = False
         self._failed_saves = 0
-        self._file: Lines | None = None
-        self._lists: dict[Path, Lines] = {}
+        self._files: dict[Path, Lines] = {}
 
     @contextmanager
     def recording(self, environment: Environment) -> Iterator[None]:
@@ -104,8 +103,8 @@ class Recorder:
             self._metrics = read.metrics
         self._run.step = read.step
         self._seconds += self._loaded.recipe.train.batch_size / read.metrics["samples_per_second"]
-        if self._file is not None:
-            self._file.write(read.metrics)
+        if self._writes:
+            self._append(self._folder.metrics, read.metrics)
             self._tell("vlc_step_end", metrics=read.metrics)
         if read.flags.truncated and not self._said_truncated:
             self._said_truncated = True
@@ -188,7 +187,7 @@ class Recorder:
         self._loaded.write(self._folder.recipe)
         self._folder.write_environment(environment)
         cut_after(self._folder.metrics, step=self._run.first_step)
-        self._file = Lines(self._folder.metrics)
+        self._append(self._folder.metrics)  # nothing yet, but it is there and can be written
         self._tell("vlc_run_start")
 
     def _list_skipped_step(self, read: Read) -> None:
@@ -198,16 +197,15 @@ class Recorder:
         self._append(self._folder.skipped_steps, {**whose, **said, "samples": read.keys})
 
     def _append(self, path: Path, *records: Mapping[str, Any]) -> None:
-        """Adds to a list that is there only where something is in it; every rank appends to the same file."""
-        if path not in self._lists:
-            self._lists[path] = Lines(path)
-        self._lists[path].write(*records)
+        """Adds lines to a file, which is made with the first call; every rank appends to the same one."""
+        if path not in self._files:
+            self._files[path] = Lines(path)
+        self._files[path].write(*records)
 
     def _close_files(self) -> None:
-        for file in (self._file, *self._lists.values()):
+        for file in self._files.values():
             try:
-                if file is not None:
-                    file.close()
+                file.close()
             except StorageError as error:  # of lines that are held, which nothing else depends on
                 log.warning("%s", error)
 

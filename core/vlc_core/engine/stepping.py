@@ -83,12 +83,13 @@ class Stepper:
         ]
         whole = (batch, embedded, self._moment(step, 0))
         pull: Pull = self.engine(Phase.CONTRAST, *whole)
+        # DeepSpeed divides by the number of parts; here they add up to the gradient of the whole batch.
+        weight = len(parts) * _sound(pull.totals)
         for number, (part, moment) in enumerate(zip(parts, moments, strict=True)):
             rows = slice(number * self.micro_batch_size, (number + 1) * self.micro_batch_size)
             # With the first: ZeRO-3 starts its sums there, and would add to last step's where a gradient comes later.
             loss: Tensor = self.engine(Phase.REPLAY, part, rows, pull, moment, None if number else whole)
-            # DeepSpeed divides by the number of parts; here they add up to the gradient of the whole batch.
-            self.engine.backward(loss * (len(parts) * _sound(pull.totals)))
+            self.engine.backward(loss * weight)
             norm = self._update()
         return pull.totals, pull.scale, norm
 

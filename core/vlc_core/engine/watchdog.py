@@ -28,7 +28,7 @@ class Watchdog:
     def __init__(self, seconds: float, expired: Callable[[], None]) -> None:
         self.seconds = seconds
         self._expired = expired
-        self._due = time.monotonic() + seconds
+        self._due = float("inf")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 

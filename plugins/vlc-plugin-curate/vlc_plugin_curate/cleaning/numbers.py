@@ -56,16 +56,20 @@ def as_numbers(engine: Engine, rows: ir.Table, chosen: Filter, rules: Sequence[R
 
 def pairs_of(numbers: ir.Table) -> ir.Table:
     """The same rows of :func:`as_numbers` as :func:`judged` has of the sources."""
-    return numbers.filter(~numbers.bad & numbers.named & numbers.spoken)
+    return numbers.filter(_is_pair(numbers))
 
 
 def counts_read(numbers: ir.Table) -> ir.Table:
     """By source, how many rows are pairs, and what the others lack."""
     bad, named, spoken = numbers.bad, numbers.named, numbers.spoken
     return numbers.group_by("number").agg(
-        pairs=numbers.count(where=~bad & named & spoken),
+        pairs=numbers.count(where=_is_pair(numbers)),
         unreadable=numbers.count(where=bad),
         without_image=numbers.count(where=~bad & ~named),
         without_text=numbers.count(where=~bad & ~spoken),
-        unknown=numbers.count(where=~bad & named & spoken & ~numbers.sized),
+        unknown=numbers.count(where=_is_pair(numbers) & ~numbers.sized),
     )
+
+
+def _is_pair(numbers: ir.Table) -> ir.BooleanValue:
+    return ~numbers.bad & numbers.named & numbers.spoken

@@ -25,7 +25,7 @@ class Cleaned(NamedTuple):
         kept: The stage with the rows that are kept, sorted by source and row.
         dropped: The stage with the pairs that are dropped, sorted alike, with a boolean by the name of each rule and
             the first of them in ``rule``.
-        judged: The stage of all pairs as numbers, with what :func:`.numbers.marks` tells of each.
+        judged: The stage of all pairs as numbers, with what :func:`.places.marks` tells of each.
         per_image: The stage of how many images have how many pairs.
         rules: Those that were asked.
         least: How often a known word or pair of words occurs at least.
