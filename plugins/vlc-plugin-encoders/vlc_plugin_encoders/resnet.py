@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
 from vlc_core.tokenizer import Tokenizer
+from vlc_plugin_encoders.layout import channels_last
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -113,7 +114,7 @@ class ResNet(ImageEncoder):
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are the positions of the last map, row by row."""
-        x_NCHW = F.relu(self.stem(pixels), inplace=True)
+        x_NCHW = F.relu(self.stem(channels_last(pixels)), inplace=True)
         if not self.small:
             x_NCHW = F.max_pool2d(x_NCHW, 3, stride=2, padding=1)
         for block in self.blocks:

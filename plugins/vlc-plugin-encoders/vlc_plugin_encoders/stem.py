@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vlc_core.errors import RecipeError
+from vlc_plugin_encoders.layout import channels_last
 
 
 class ConvolutionStem(nn.Module):
@@ -46,5 +47,5 @@ class ConvolutionStem(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features (N, G·G, F) of normalised ``pixels``, row by row."""
-        features: Tensor = self.layers(pixels)
+        features: Tensor = self.layers(channels_last(pixels))
         return features.flatten(2).transpose(1, 2)

@@ -19,6 +19,7 @@ from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, Exported, ImageEncoder
 from vlc_core.options import PathLike
 from vlc_core.tokenizer import Tokenizer
+from vlc_plugin_encoders.layout import channels_last
 from vlc_plugin_encoders.pretrained.layers import ordered, recompute_blocks
 from vlc_plugin_encoders.pretrained.library import Origin, fetch, read_config, read_model, transformers
 
@@ -88,7 +89,7 @@ class TransformersImage(ImageEncoder):
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are the library's ``last_hidden_state``."""
-        out = self.model(pixel_values=pixels, **self.extra)
+        out = self.model(pixel_values=channels_last(pixels), **self.extra)
         x = out.last_hidden_state
         self._gives_map = x.ndim == 4
         x_NLW: Tensor = x.flatten(2).transpose(1, 2) if x.ndim == 4 else x

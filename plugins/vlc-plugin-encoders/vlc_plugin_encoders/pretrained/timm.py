@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.encoder import Encoded, ImageEncoder
+from vlc_plugin_encoders.layout import channels_last
 from vlc_plugin_encoders.pretrained.layers import lifted
 
 NOBODYS = "?"
@@ -48,18 +49,18 @@ class TimmImage(ImageEncoder):
         settings = self.model.pretrained_cfg
         self.size = size or int(settings["input_size"][-1])
         self.mean, self.std = tuple(settings["mean"]), tuple(settings["std"])
-        self.channels_last = bool(getattr(self.model, "output_fmt", "") == "NHWC")
+        self.map_ends_in_channels = bool(getattr(self.model, "output_fmt", "") == "NHWC")
         self.width = self._probe(name)
         self.leading_tokens = int(getattr(self.model, "num_prefix_tokens", 0)) if self.gives_tokens else 0
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are what timm calls the features."""
-        x = self.model.forward_features(pixels)
+        x = self.model.forward_features(channels_last(pixels))
         summary_NW: Tensor = self.model.forward_head(x, pre_logits=True).flatten(1)
         if not self.returns_tokens:
             return Encoded(summary_NW)
         if x.ndim == 4:
-            x = x.flatten(1, 2) if self.channels_last else x.flatten(2).transpose(1, 2)
+            x = x.flatten(1, 2) if self.map_ends_in_channels else x.flatten(2).transpose(1, 2)
         # A head that ends in a layer of its own makes the summary wider than the features: they are no tokens then.
         return Encoded(summary_NW, x if x.shape[-1] == summary_NW.shape[1] else None)
 
