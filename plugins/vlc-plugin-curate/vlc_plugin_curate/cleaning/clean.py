@@ -76,7 +76,8 @@ class _Run:
         with waiting("looking at the sources …"):
             sources = [gather.find(spec, number, self.duck, sizes=sizes) for number, spec in enumerate(specs)]
             sets = [
-                gather.find(spec, number, self.duck, sizes=False) for number, spec in enumerate(self.job.evaluation)
+                gather.find(spec, number, self.duck, sizes=False, texts=False)
+                for number, spec in enumerate(self.job.evaluation)
             ]
         tables = [
             gather.read(one, self.engine, self.duck, self.stages, self.registry, workers=self.job.workers)
@@ -205,6 +206,7 @@ def _source(source: Source, read: list[dict[str, Any]]) -> SourceReport:
         int(row.get("without_image", 0)),
         int(row.get("without_text", 0)),
         tuple(source.bad_shards),
+        tuple(source.cut_shards),
         row.get("reasons", ()),
     )
 

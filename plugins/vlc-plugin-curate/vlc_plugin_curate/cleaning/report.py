@@ -57,6 +57,7 @@ class SourceReport:
         without_image: Rows of a table that name no image.
         without_text: Samples without any text.
         bad_shards: Why shards were left out, a sentence each.
+        cut_shards: Where shards break off of which the samples before that are used, a sentence each.
         reasons: Why samples could not be read, of some.
     """
 
@@ -67,6 +68,7 @@ class SourceReport:
     without_image: int
     without_text: int
     bad_shards: tuple[str, ...]
+    cut_shards: tuple[str, ...]
     reasons: tuple[str, ...]
 
 

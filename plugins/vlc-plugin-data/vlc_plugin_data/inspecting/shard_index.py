@@ -52,16 +52,7 @@ def index_as_text(name: str, shards: Sequence[IndexedShard]) -> str:
         "kept": ", ".join(f"{number:,} {place}" for place, number in places.items() if number) or "none",
     }
     parts = [bold(one_line(name)), listing({title: one_line(text) for title, text in lines.items()})]
-    wrong = [(one_line(shard.url), one_line(shard.error or _breaks(shard))) for shard in shards if _is_odd(shard)]
+    wrong = [(one_line(shard.url), one_line(shard.error or shard.cut)) for shard in shards if shard.error or shard.cut]
     if wrong:
         parts.append(table(("shard", "what is wrong"), wrong, title="broken"))
     return "\n".join(parts)
-
-
-def _is_odd(shard: IndexedShard) -> bool:
-    return bool(shard.error) or (shard.facts is not None and shard.facts.broken_at is not None)
-
-
-def _breaks(shard: IndexedShard) -> str:
-    assert shard.facts is not None
-    return f"breaks off at byte {shard.facts.broken_at:,}; the {shard.facts.samples:,} samples before it are used"

@@ -41,6 +41,13 @@ class IndexedShard(NamedTuple):
     made: bool = False
     error: str = ""
 
+    @property
+    def cut(self) -> str:
+        """Where it breaks off and what is used of it, a clause; empty where it ends as it should."""
+        if self.facts is None or self.facts.broken_at is None:
+            return ""
+        return f"breaks off at byte {self.facts.broken_at:,}; the {self.facts.samples:,} samples before it are used"
+
 
 class Shards(NamedTuple):
     """The usable shards of a source.

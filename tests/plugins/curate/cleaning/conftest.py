@@ -51,9 +51,11 @@ def job(folder: Path, chosen: Filter, *, threads: int = 1, **more: Any) -> Job:
     return Job(chosen=chosen, limits=Limits(500_000_000, threads, folder / "temporary"), **more)
 
 
-def run_clean(sources: Sequence[str | Path], out: Path, chosen: Filter = OFF, **more: Any) -> Report:
+def run_clean(
+    sources: Sequence[str | Path], out: Path, chosen: Filter = OFF, *, sets: Sequence[str] = (), **more: Any
+) -> Report:
     registry = plugins().registry
-    specs = [spec for one in sources for spec in find_sources(str(one), registry)]
+    specs = [spec for one in sources for spec in find_sources(str(one), registry, sets=sets)]
     more["evaluation"] = [spec for one in more.get("evaluation", ()) for spec in find_sources(str(one), registry)]
     return clean(specs, out, job(out, chosen, **more), registry)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,31 @@ def test_images_are_judged_by_their_headers_and_the_list_is_trained_on(tmp_path:
     assert (sample.image, sample.texts) == (png(300, 250), ("a good picture here",))
 
 
+def test_columns_have_the_same_names_whoever_reads_the_table(tmp_path: Path, small: SimpleNamespace) -> None:
+    (tmp_path / "a.png").write_bytes(png(300, 250))
+    (tmp_path / "pairs.csv").write_text("link,alt\na.png,a good picture here\n")
+    report = small.run_clean([tmp_path / "pairs.csv"], tmp_path / "out", Filter())
+    (row,) = small.kept(tmp_path / "out")
+    assert (row["key"], row["texts"]) == (f"{tmp_path}/a.png", ["a good picture here"])
+    assert "image: link, text: alt" in report.sources[0].read_as  # so a recipe reads it in the same way
+
+
+@pytest.mark.parametrize(
+    ("table", "sets", "told"),
+    [
+        ("url,width\nhttp://x/1.jpg,300\n", [], "no column is one of texts by its name: name it by --set text=COLUMN"),
+        ("url,caption\nhttp://x/1.jpg,a cat\n", ["text=capton"], "did you mean 'caption'?"),
+        ("url,caption\n", [], "holds no row"),
+    ],
+)
+def test_wrong_tables_are_refused_for_what_is_wrong(
+    tmp_path: Path, small: SimpleNamespace, table: str, sets: list[str], told: str
+) -> None:
+    (tmp_path / "t.csv").write_text(table)
+    with pytest.raises(DataError, match=re.escape(told)):
+        small.run_clean([tmp_path / "t.csv"], tmp_path / "out", Filter(), sets=sets)
+
+
 def test_tars_are_read_filtered_and_written_anew(tmp_path: Path, small: SimpleNamespace) -> None:
     samples = {f"in/{n}": (png(200 + n, 210, n), [f"picture number {n} here", "short"]) for n in range(5)}
     write_tar(tmp_path / "0.tar", samples)
@@ -115,6 +141,10 @@ def test_tars_that_break_off_are_told_once(
         report = small.run_clean([tmp_path / "0.tar"], tmp_path / "out", Filter(), shard=2)
     assert 0 < report.found.pairs < 4
     assert caplog.text.count("1 of 1 shards break off") == 1
+    cut = f"{tmp_path / '0.tar'} breaks off at byte 4,096; the {report.found.pairs} samples before it are used"
+    assert report.sources[0].cut_shards == (cut,)
+    assert cut in (tmp_path / "out" / "report.html").read_text()
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["sources"][0]["cut_shards"] == [cut]
 
 
 def test_the_list_is_in_the_order_of_the_sources_on_several_threads(tmp_path: Path, small: SimpleNamespace) -> None:

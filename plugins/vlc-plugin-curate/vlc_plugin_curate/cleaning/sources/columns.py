@@ -29,14 +29,18 @@ class Meant(NamedTuple):
     height: str | None
 
 
-def meant(options: dict[str, Any], names: Iterable[str]) -> Meant | None:
-    """The columns that ``options`` of the dataset name, or else those whose ``names`` tell.
-
-    None where there is no column of images or none of texts.
-    """
+def named(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The options ``image`` and ``text`` of the dataset: as ``options`` has them, or else columns whose names tell."""
     have = list(names)
     image = options.get("image") or ("image" if "image" in have else _find(IMAGE, have))
-    text = options.get("text") or _find(TEXT, have)
+    found = {"image": image, "text": options.get("text") or _find(TEXT, have)}
+    return {option: column for option, column in found.items() if column is not None}
+
+
+def meant(options: dict[str, Any], names: Iterable[str]) -> Meant | None:
+    """The columns that :func:`named` names in ``options``; None where one of them is not there, or not named."""
+    have = list(names)
+    image, text = options.get("image"), options.get("text")
     texts = (text,) if isinstance(text, str) else tuple(text or ())
     if image not in have or not texts or not set(texts) <= set(have):
         return None

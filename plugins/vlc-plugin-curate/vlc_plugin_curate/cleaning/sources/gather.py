@@ -18,6 +18,7 @@ from vlc_core.registry import Registry
 from vlc_plugin_curate.cleaning.engines.duck import DuckDb
 from vlc_plugin_curate.cleaning.engines.engine import Engine
 from vlc_plugin_curate.cleaning.sources import tables, walked
+from vlc_plugin_curate.cleaning.sources.columns import named
 from vlc_plugin_curate.cleaning.sources.shards import InTars, readable
 from vlc_plugin_curate.cleaning.stages import Stages, digest_of
 from vlc_plugin_data.stores import is_local, split
@@ -37,6 +38,7 @@ class Source:
         digest: Of what it holds, as far as files tell.
         table: It as a table that engines read; None where Python reads it.
         bad_shards: What is wrong with shards that are left out.
+        cut_shards: Where shards break off of which the samples before that are read.
         located: Whether its images have places of their own, which a list can name.
     """
 
@@ -45,6 +47,7 @@ class Source:
     digest: str
     table: tables.Table | None = None
     bad_shards: list[str] = field(default_factory=list)
+    cut_shards: list[str] = field(default_factory=list)
     located: bool = True
     _dataset: Dataset | None = field(default=None, init=False, repr=False)
 
@@ -59,16 +62,12 @@ class Source:
         return self._dataset
 
     def _opened(self, registry: Registry) -> Dataset:
-        options = self.spec.use.options
-        if self.table is not None:
-            columns = self.table.columns
-            options = options | {"image": columns.image, "text": list(columns.texts)}
-        if self.spec.use.use.rpartition("/")[2] == "manifest":
-            options = options | {"group": False}
-        return replace(self.spec, use=Use.model_validate({"use": self.spec.use.use, **options})).open(registry)
+        if self.spec.use.use.rpartition("/")[2] != "manifest":
+            return self.spec.open(registry)
+        return _with(self.spec, group=False).open(registry)
 
 
-def find(spec: SourceSpec, number: int, duck: DuckDb, *, sizes: bool) -> Source:
+def find(spec: SourceSpec, number: int, duck: DuckDb, *, sizes: bool, texts: bool = True) -> Source:
     """Looks at what ``spec`` names without reading it.
 
     Args:
@@ -76,26 +75,39 @@ def find(spec: SourceSpec, number: int, duck: DuckDb, *, sizes: bool) -> Source:
         number: Its place among the sources.
         duck: Looks into tables.
         sizes: Whether the sizes of images are asked for.
+        texts: Whether texts are.
 
     Raises:
-        DataError: None of its shards can be read.
+        DataError: None of its shards can be read, or no column of a table is one of texts.
     """
     if spec.use.use.rpartition("/")[2] == "webdataset":
         return _of_tars(spec, number)
+    seen, table = tables.look(spec, duck), None
+    if seen is not None:
+        spec = _with(spec, **named(spec.use.options, seen.types))
+        if texts and "text" not in spec.use.options:
+            raise DataError(
+                f"{seen.path}: no column is one of texts by its name: name it by --set text=COLUMN; the columns are "
+                f"{', '.join(seen.types)}"
+            )
+        table = tables.as_table(seen, spec.use.options, duck, sizes=sizes)
     path = spec.use.options.get("path")
     stats = stat_shards([str(path)]) if path is not None else []
     digest = digest_of([spec.block, [list(one) for one in stats if one is not None]])
-    return Source(spec, number, digest, tables.as_table(spec, duck, sizes=sizes))
+    return Source(spec, number, digest, table)
+
+
+def _with(spec: SourceSpec, **options: Any) -> SourceSpec:
+    return replace(spec, use=Use.model_validate({"use": spec.use.use, **spec.use.options, **options}))
 
 
 def _of_tars(spec: SourceSpec, number: int) -> Source:
     found = readable(spec)
     if not found.urls:
         raise DataError(f"none of the {len(found.bad):,} shards of {spec.name} can be read; the first: {found.bad[0]}")
-    use = Use.model_validate({"use": spec.use.use, **spec.use.options, "path": found.urls})
     stats = [list(one) for one in stat_shards(found.urls) if one is not None]
     digest = digest_of([spec.use.options, found.urls, stats])
-    return Source(replace(spec, use=use), number, digest, bad_shards=found.bad)
+    return Source(_with(spec, path=found.urls), number, digest, bad_shards=found.bad, cut_shards=found.cut)
 
 
 def read(

@@ -23,10 +23,12 @@ class Readable(NamedTuple):
     Attributes:
         urls: Those that can be read.
         bad: What is wrong with each of the others, a sentence.
+        cut: Where readable ones break off, a sentence each.
     """
 
     urls: list[str]
     bad: list[str]
+    cut: list[str]
 
 
 def readable(spec: SourceSpec) -> Readable:
@@ -38,7 +40,11 @@ def readable(spec: SourceSpec) -> Readable:
     """
     with Tracker(f"indexing {spec.name}") as tracker:
         shards = index_shards(spec.use.options["path"], progress=tracker)
-    return Readable([one.url for one in shards if not one.error], [one.error for one in shards if one.error])
+    return Readable(
+        [one.url for one in shards if not one.error],
+        [one.error for one in shards if one.error],
+        [f"{one.url} {one.cut}" for one in shards if one.cut],
+    )
 
 
 @final

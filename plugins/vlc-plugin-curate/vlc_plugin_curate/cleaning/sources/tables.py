@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import ibis
@@ -43,14 +43,26 @@ class Table:
     several: bool
 
 
-def as_table(spec: SourceSpec, duck: DuckDb, *, sizes: bool) -> Table | None:
-    """The table that ``spec`` means; None where Python must read it.
+class Seen(NamedTuple):
+    """A table as DuckDB sees it.
 
-    That is so for other datasets, for images inside the table, for options that choose rows, for what DuckDB does not
-    read, and, where ``sizes`` are wanted that no column has, for images that are files.
+    Attributes:
+        path: Where it is.
+        format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``.
+        delimiter: Of a CSV.
+        types: Of its columns, by their names.
     """
+
+    path: str
+    format: str
+    delimiter: str
+    types: dict[str, str]
+
+
+def look(spec: SourceSpec, duck: DuckDb) -> Seen | None:
+    """The table that ``spec`` names; None for other datasets, and for what DuckDB does not read."""
     options = spec.use.options
-    if spec.use.use.rpartition("/")[2] != "manifest" or not set(options) <= _OPTIONS:
+    if spec.use.use.rpartition("/")[2] != "manifest":
         return None
     path = str(options["path"])
     name = without_compression(path.lower())
@@ -59,17 +71,34 @@ def as_table(spec: SourceSpec, duck: DuckDb, *, sizes: bool) -> Table | None:
         return None
     delimiter = options.get("delimiter") or ("\t" if kind == "tsv" else ",")
     try:
-        types = _types(duck, path, kind, delimiter)
-        columns = meant(options, types)
-        if columns is None or not _usable(types, columns, kind):
-            return None
-        several = len(columns.texts) > 1 or kind == "jsonl" or types[columns.texts[0]] != "VARCHAR"
-        root = str(options.get("root") or split(str(Path(path).absolute()))[0])
-        root = str(Path(root).absolute()) if is_local(root) else root.rstrip("/")
-        found = Table(path, kind, columns, root, delimiter, several)
-        return None if sizes and columns.width is None and not _links(duck, found) else found
+        return Seen(path, kind, delimiter, _types(duck, path, kind, delimiter))
     except duckdb.Error:
         return None  # the dataset says what is wrong with it, and where
+
+
+def as_table(seen: Seen, options: dict[str, Any], duck: DuckDb, *, sizes: bool) -> Table | None:
+    """A table that an engine reads by itself; None where Python must.
+
+    That is so for images inside the table, for options that choose rows, and, where ``sizes`` are wanted that no column
+    has, for images that are files.
+
+    Args:
+        seen: The table.
+        options: Of the dataset, which name its columns.
+        duck: Looks into it.
+        sizes: Whether the sizes of images are asked for.
+    """
+    columns = meant(options, seen.types)
+    if columns is None or not set(options) <= _OPTIONS or not _usable(seen.types, columns, seen.format):
+        return None
+    several = len(columns.texts) > 1 or seen.format == "jsonl" or seen.types[columns.texts[0]] != "VARCHAR"
+    root = str(options.get("root") or split(str(Path(seen.path).absolute()))[0])
+    root = str(Path(root).absolute()) if is_local(root) else root.rstrip("/")
+    found = Table(seen.path, seen.format, columns, root, seen.delimiter, several)
+    try:
+        return None if sizes and columns.width is None and not _links(duck, found) else found
+    except duckdb.Error:
+        return None  # as in look
 
 
 def in_place(engine: Engine, table: Table) -> ir.Table:
