@@ -182,7 +182,7 @@ def marked(annotation: Any, value: Any, path: tuple[str | int, ...]) -> Iterator
     if (component := component_of(annotation)) is not None:
         yield Marked(path, component, value)
     elif is_path(annotation):
-        yield from _strings(value, path)
+        yield from _paths(args[0], value, path)
     elif origin is Annotated:
         yield from marked(args[0], value, path)
     elif origin in (Union, types.UnionType):
@@ -201,12 +201,18 @@ def marked(annotation: Any, value: Any, path: tuple[str | int, ...]) -> Iterator
             yield from marked(args[1], item, (*path, key))
 
 
-def _strings(value: Any, path: tuple[str | int, ...]) -> Iterator[Marked]:
-    if isinstance(value, str):
-        yield Marked(path, PathLike(), value)
-    elif isinstance(value, (list, tuple)):
+def _paths(annotation: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[Marked]:
+    """The texts in ``value`` where ``annotation`` has paths: a list given for one path is something else's."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from _paths(args[0], value, path)
+    elif origin in (Union, types.UnionType):
+        yield from next(filter(None, (list(_paths(branch, value, path)) for branch in args)), [])
+    elif origin in LISTS and isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
-            yield from _strings(item, (*path, i))
-    elif isinstance(value, dict):
+            yield from _paths(args[0], item, (*path, i))
+    elif origin in MAPPINGS and isinstance(value, dict):
         for key, item in value.items():
-            yield from _strings(item, (*path, key))
+            yield from _paths(args[1], item, (*path, key))
+    elif isinstance(value, str):
+        yield Marked(path, PathLike(), value)

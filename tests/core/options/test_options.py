@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -14,7 +15,7 @@ from vlc_core import Dataset
 from vlc_core.errors import DataError, RecipeError, UnknownComponent
 from vlc_core.options import Component, PathLike, build, check, describe, options_model, templates
 from vlc_core.options.docstrings import argument_texts, first_line
-from vlc_core.options.signatures import read_options
+from vlc_core.options.signatures import marked, read_options
 from vlc_core.options.use import Use
 from vlc_core.registry import Registrar, Registry
 
@@ -287,6 +288,26 @@ def test_describe(parts: str):
     assert [o.type for o in files.values()] == ["path", "list of path | null", "text", "int", "mapping to path | null"]
     assert [o.type for o in describe(part("Joined"))] == ["list of dataset", "dataset | null"]
     assert [o.type for o in describe(part("Probe"))] == ["dataset", "prompt set", "path | null"]
+
+
+Words = list[str] | Annotated[str, PathLike()] | None
+Files = Annotated[str | dict[str, str | list[str]], PathLike()]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "paths"),
+    [
+        (Words, "words.txt", [("o",)]),
+        (Words, ["a word", "another"], []),
+        (Words, None, []),
+        (Files, "a.gz", [("o",)]),
+        (Files, {"en": "a.gz", "de": ["b.gz", "c.gz"]}, [("o", "en"), ("o", "de", 0), ("o", "de", 1)]),
+        (list[Annotated[str, PathLike()]], ["a", "b"], [("o", 0), ("o", 1)]),
+        (Annotated[Path, PathLike()], "a", [("o",)]),
+    ],
+)
+def test_paths_are_the_texts_where_the_type_has_one(annotation: Any, value: Any, paths: list[tuple]):
+    assert [found.path for found in marked(annotation, value, ("o",))] == paths
 
 
 def test_markers_are_values():
