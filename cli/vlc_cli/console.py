@@ -36,9 +36,9 @@ __all__ = [
 ]
 
 FEW_METRICS = 4
-COUNTS = ("samples", "classes", "images", "texts", "queries", "vocabulary")
+COUNTS = ("samples", "classes", "images", "texts", "queries", "vocabulary", "languages")
 """Words in the names of metrics that only say how much was measured."""
-OTHERS = {"rank", "strength", "shots", "cosine", "silhouette", "k"}
+OTHERS = {"rank", "strength", "shots", "cosine", "silhouette", "k", "sts", "sis", "sits"}
 """Words in the names of metrics that are no shares, even where their values are in 0…1."""
 
 

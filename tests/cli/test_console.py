@@ -122,7 +122,19 @@ def test_json_is_readable_and_keeps_letters(capsys):
     assert json.loads(told) == [{"name": "é"}]
 
 
-@pytest.mark.parametrize("name", ["strength", "silhouette", "against_silhouette", "shots_to_match_zero_shot", "k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "strength",
+        "silhouette",
+        "against_silhouette",
+        "shots_to_match_zero_shot",
+        "k",
+        "sts",
+        "sis_deviation",
+        "languages",
+    ],
+)
 def test_what_is_no_share_is_not_told_in_percent(name):
     assert "%" not in console.metric_rows({name: 1.0})[0][1]
     assert "%" in console.metric_rows({"zero_shot": 1.0})[0][1]

@@ -31,11 +31,11 @@ from vlc_plugin_eval.crisscrossed_missing import check_missing, numbers_of
 from vlc_plugin_eval.crisscrossed_ranks import query_ranks
 from vlc_plugin_eval.feature_cache import image_features
 from vlc_plugin_eval.features import unit_rows
+from vlc_plugin_eval.recalls import DEPTHS, recalls
 
 if TYPE_CHECKING:
     from vlc_core.inference import Inference
 
-DEPTHS = (1, 5, 10)
 FEWEST = 4
 """Queries that a correlation needs: a sample of half of them has two pairs."""
 
@@ -137,12 +137,7 @@ class CrissCrossed(Evaluator):
         kept = {task: _kept(ratings[task], *_sides(task, images, texts)) for task in TASKS}
         rated = {task: len(ratings[task]) for task in TASKS if ratings[task]}
         metrics, correlations = self._correlations(kept, images, texts)
-        relevant = self._relevant(kept, images, texts, captions, present)
-        ranks = {name: query_ranks(r.queries, r.candidates, r.pairs, same=r.same) for name, r in relevant.items()}
-        for name, ranks_Q in ranks.items():
-            if len(ranks_Q) > 0:
-                metrics |= {f"{name}_recall@{k}": float((ranks_Q <= k).double().mean()) for k in DEPTHS}
-                metrics[f"{name}_queries"] = float(len(ranks_Q))
+        metrics |= _recalls(self._relevant(kept, images, texts, captions, present))
         return Evaluation(
             metrics=metrics | {"images": float(len(images.rows)), "texts": float(len(present))},
             tables={"ratings": _ratings_table(rated, kept, correlations)},
@@ -259,6 +254,17 @@ def _pairs(pairs: Iterable[tuple[int, int]], left: Items, right: Items) -> Tenso
     return torch.tensor(rows, dtype=torch.int64).reshape(-1, 2)
 
 
+def _recalls(relevant: Mapping[str, Relevant]) -> dict[str, float]:
+    """The recalls of each direction in which anything is to be found, and how many ask."""
+    metrics: dict[str, float] = {}
+    for name, one in relevant.items():
+        rank_Q = query_ranks(one.queries, one.candidates, one.pairs, same=one.same)
+        if len(rank_Q) > 0:
+            metrics |= {f"{name}_recall@{k}": share for k, share in zip(DEPTHS, recalls(rank_Q), strict=True)}
+            metrics[f"{name}_queries"] = float(len(rank_Q))
+    return metrics
+
+
 def _ratings_table(
     rated: Mapping[Task, int], kept: Mapping[Task, list[Rating]], found: Mapping[Task, Correlation]
 ) -> Table:
@@ -267,4 +273,4 @@ def _ratings_table(
         said = found.get(task)
         values = ("too few", "") if said is None else (said.mean, said.deviation)
         rows.append((task, count, len(kept[task]), 0 if said is None else said.queries, *values))
-    return Table(("task", "rated pairs", "pairs used", "queries", "Spearman", "deviation"), tuple(rows))
+    return Table(("task", "rated pairs", "pairs used", "queries", "Spearman", "deviation"), tuple(rows), shown=True)

@@ -189,6 +189,9 @@ def test_missing_images_are_counted_and_their_pairs_left_out(world: World, known
     assert part.details["images_without_number"] == 1
     assert (part.metrics["images"], part.metrics["texts"]) == (IMAGES / 2, IMAGES)
     assert part.metrics["sts"] == whole.metrics["sts"]
+    table = part.tables["ratings"]
+    assert table.shown, "what is left out is told where the figures are"
+    assert [int(row[1]) - int(row[2]) for row in table.rows] == list(missing.values())
 
 
 def test_without_any_rated_image_it_says_so(world: World, known: SimpleNamespace) -> None:
