@@ -14,7 +14,8 @@ from vlc_plugin_curate.cleaning.rules import Rule
 EXAMPLES = 8
 """Of each rule."""
 
-_SPREAD = (7919, 100_003)  # primes: a row's place among examples has nothing to do with where it stands
+# Primes: a pair's place among examples has nothing to do with where it stands, nor with that of its row's other texts.
+_ROW, _PART, _PLACES = 7919, 31_337, 100_003
 _SOME = 8192
 
 
@@ -43,8 +44,8 @@ class Examples:
         self._dropped = engine.table(cleaned.dropped.path)
         self._some: list[dict[str, Any]] = []
         if dropped:
-            below = max(1, _SPREAD[1] * _SOME // dropped)
-            placed = self._dropped.mutate(place=_place(self._dropped.row))
+            below = max(1, _PLACES * _SOME // dropped)
+            placed = self._dropped.mutate(place=_place(self._dropped))
             self._some = engine.rows(placed.filter(placed.place < below))
 
     def of(self, rule: Rule, first: int, alone: int) -> tuple[Example, ...]:
@@ -64,11 +65,10 @@ class Examples:
 
     def _asked(self, rule: Rule) -> tuple[Example, ...]:
         mine = self._dropped.filter(self._dropped[rule.name])
-        order = (ibis.desc(mine.rule == rule.name), _place(mine.row), "source", "row", "part")
+        order = (ibis.desc(mine.rule == rule.name), _place(mine), "source", "row", "part")
         some = mine.order_by(*order).limit(EXAMPLES)
         return tuple(Example(row["key"], row["text"]) for row in self._engine.rows(some.select("key", "text")))
 
 
-def _place(row: ir.IntegerValue) -> ir.IntegerValue:
-    factor, modulus = _SPREAD
-    return (row * factor) % modulus
+def _place(pairs: ir.Table) -> ir.IntegerValue:
+    return (pairs.row * _ROW + pairs.part * _PART) % _PLACES

@@ -193,6 +193,14 @@ def test_near_duplicates_of_evaluation_sets_go(tmp_path: Path, small: SimpleName
     assert [(rule.name, rule.alone.pairs) for rule in report.rules] == [("near-duplicate", 1)]
 
 
+def test_examples_are_of_many_images_where_an_image_has_many_texts(tmp_path: Path, small: SimpleNamespace) -> None:
+    rows = [{"image": f"http://x/{n}.jpg", "captions": [f"{n} {text}" for text in "abcde"]} for n in range(40)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = small.run_clean([tmp_path / "t.jsonl"], tmp_path / "out", replace(small.OFF, min_words=3))
+    (short,) = report.rules
+    assert len({example.key for example in short.examples}) > len(short.examples) // 2
+
+
 def test_columns_of_both_outputs(tmp_path: Path, small: SimpleNamespace) -> None:
     (tmp_path / "a.csv").write_text("url,text\nhttp://x/1.jpg,one two three\nhttp://x/2.jpg,one\n")
     small.run_clean([tmp_path / "a.csv"], tmp_path / "out", Filter(vocabulary=None, max_images=None, max_texts=None))
