@@ -10,7 +10,7 @@ import typer
 from vlc_cli import options
 
 if TYPE_CHECKING:
-    from vlc_core.interfaces.evaluator import Evaluation
+    from vlc_core.interfaces.evaluator import Evaluation, Table
 
 
 def evaluate(
@@ -57,10 +57,22 @@ def evaluate(
         rows = console.metric_rows(result.metrics)
         console.say(console.table(("metric", "value"), rows, title=name, right=("value",)))
         for shown in (table for table in result.tables.values() if table.shown):
-            console.say(console.table(shown.columns, [[_cell(cell) for cell in row] for row in shown.rows]))
+            console.say(table_as_text(shown))
         for figure in result.figures:
             console.say(console.dim(f"figure: {run / 'evaluations' / name / figure}"))
     console.say(console.dim(f"written to {run / 'evaluations'}"))
+
+
+def table_as_text(table: Table) -> str:
+    """The table for people; columns of numbers stand against their right edge, so that they can be compared."""
+    from vlc_cli import console
+
+    numbers = [
+        name
+        for place, name in enumerate(table.columns)
+        if all(row[place] == "" or not isinstance(row[place], str) for row in table.rows)
+    ]
+    return console.table(table.columns, [[_cell(cell) for cell in row] for row in table.rows], right=numbers)
 
 
 def _cell(value: str | float) -> str:

@@ -150,6 +150,6 @@ def _print(evaluation: Evaluation) -> None:
     rows = [[str(cell) for cell in row] for row in sweep.rows]
     title = "validation score of each setting; * is the chosen one"
     terminal.say(terminal.table(sweep.columns, rows, title=title, right=sweep.columns[3:]))
-    shown = [[f"{cell:.1%}" if isinstance(cell, float) else str(cell) for cell in row] for row in results.rows]
+    shown = [[f"{100 * cell:.1f} %" if isinstance(cell, float) else str(cell) for cell in row] for row in results.rows]
     right = [column for column in results.columns if column not in ("task", "score")]
     terminal.say(terminal.table(results.columns, shown, title="test score, mean over draws", right=right))
