@@ -105,7 +105,8 @@ def test_what_is_killed_while_it_writes_goes_on_to_the_same_bytes(data, trained,
 
     def dies(file: Path, *args: object, **options: object) -> None:
         if len(files) == written:
-            (out / ".image-half").write_bytes(b"PAR1")  # what a kill leaves of a file that is not whole
+            for name in (f"{file.name}-abcd_123", "image.npy-0123efgh"):  # what a kill leaves of files
+                (out / f".{name}").write_bytes(b"PAR1")
             raise KeyboardInterrupt
         files.append(file)
         write(file, *args, **options)  # type: ignore[arg-type]
@@ -118,7 +119,6 @@ def test_what_is_killed_while_it_writes_goes_on_to_the_same_bytes(data, trained,
         Store(out).open()
     made = embed(data, trained, out)
     assert (made.kept, made.made) == (written // 2, 3 - written // 2)  # a part is an image and a text file
-    (out / ".image-half").unlink()
     assert content(out) == content(whole)
     assert embed(data, trained, out).kept == 3
 

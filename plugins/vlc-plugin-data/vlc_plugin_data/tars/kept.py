@@ -19,6 +19,7 @@ from vlc_plugin_data.tars.stat import Stat
 
 SUFFIX = ".vlc-index"
 _FACTS = b"vlc"
+_RANDOM = 8  # characters that tempfile puts behind a name
 
 
 def cache_folder() -> Path:
@@ -96,6 +97,21 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, *patterns: str) -> None:
+    """Removes what :func:`whole` left where it was killed; nobody else may be writing.
+
+    Args:
+        folder: Where it wrote.
+        patterns: What files of its own are called, as in a shell.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    for pattern in patterns:
+        for left in folder.glob(f".{pattern}-{'?' * _RANDOM}"):
+            left.unlink(missing_ok=True)
 
 
 def _cached(url: str) -> Path:

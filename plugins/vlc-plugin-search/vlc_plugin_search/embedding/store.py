@@ -22,7 +22,7 @@ from typing import final
 
 from vlc_core.batch import Skipped
 from vlc_core.errors import StorageError
-from vlc_plugin_data.tars.kept import write_whole
+from vlc_plugin_data.tars.kept import remove_unfinished, write_whole
 from vlc_plugin_search.embedding import parts
 from vlc_plugin_search.embedding.description import FILE, Description
 from vlc_plugin_search.indexing.kind import Kind
@@ -32,6 +32,8 @@ FINISHED = "finished.json"
 SKIPPED = "skipped.jsonl"
 _LOCK = ".lock"
 _ENDINGS = {Kind.EXACT: ".npy", Kind.ANN: ".usearch"}
+_OWN = (FILE, FINISHED, SKIPPED, *(f"{side}{rest}" for side in Side for rest in ("-*.parquet", *_ENDINGS.values())))
+"""What files here are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Store:
     def alone(self) -> Iterator[None]:
         """Makes the folder where it is missing, and keeps other processes from writing to it.
 
+        What a process that was killed had not finished writing goes: half an index may be as large as a whole one.
+
         Raises:
             StorageError: Another one does, or the folder cannot be written.
         """
@@ -118,6 +122,7 @@ class Store:
             self.path.mkdir(parents=True, exist_ok=True)
             with (self.path / _LOCK).open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_unfinished(self.path, *_OWN)
                 yield
         except BlockingIOError as error:
             raise StorageError(f"another vlc embed is writing to {self.path}: wait for it to end") from error
