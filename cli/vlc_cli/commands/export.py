@@ -59,8 +59,10 @@ def export(
         console.say_json({name: _as_json(exported) for name, exported in done.items()})
         return
     for name, exported in done.items():
-        use = ", and as a backbone of detectors" if exported.backbone else ""
-        console.say(f"{name} encoder written to {exported.folder} as {exported.model}, for AutoModel{use}")
+        console.say(f"{name} encoder written to {exported.folder} as {exported.model}, for AutoModel")
+        if exported.backbone is not None:
+            # By its class: AutoBackbone.from_pretrained asks the hub and takes no folder.
+            console.say(f"for a detector: transformers.{exported.backbone}.from_pretrained({str(exported.folder)!r})")
         console.say(console.dim(f"read back and compared: least cosine {exported.cosine:.6f}"))
 
 

@@ -40,13 +40,13 @@ class Exported(NamedTuple):
         folder: Where.
         model: The class that reads it.
         cosine: The least cosine between the encoder's summaries and those of what was written and read back.
-        backbone: Whether detectors of that library can be built on it.
+        backbone: The class that detectors of that library take it as; None where they take none like it.
     """
 
     folder: Path
     model: str
     cosine: float
-    backbone: bool = False
+    backbone: str | None = None
 
 
 class Encoder(nn.Module, ABC):

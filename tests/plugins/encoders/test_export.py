@@ -66,7 +66,8 @@ def test_the_library_reads_the_same_image_encoder(name: str, tmp_path: Path, tok
     make, kind = IMAGE[name]
     encoder = stirred(make())
     done = encoder.export(tmp_path / "out", to="transformers", tokenizer=tokenizers["word"])
-    assert (done.model, done.backbone) == (kind, kind in ("ResNetModel", "SwinModel"))
+    backbones = {"ResNetModel": "ResNetBackbone", "SwinModel": "SwinBackbone"}
+    assert (done.model, done.backbone) == (kind, backbones.get(kind))
     assert done.cosine >= 0.9999
     options = {"add_pooling_layer": False} if kind in ("ViTModel",) else {}
     model = transformers.AutoModel.from_pretrained(tmp_path / "out", **options).eval()
@@ -78,6 +79,27 @@ def test_the_library_reads_the_same_image_encoder(name: str, tmp_path: Path, tok
     if getattr(out, "pooler_output", None) is not None:
         theirs = out.pooler_output.flatten(1)
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet-18", "swin"])
+def test_detectors_take_the_folder_by_the_class_that_is_told(
+    name: str, tmp_path: Path, tokenizers: dict[str, Tokenizer]
+) -> None:
+    encoder = stirred(IMAGE[name][0]())
+    done = encoder.export(tmp_path / "out", to="transformers", tokenizer=tokenizers["word"])
+    backbone, told = getattr(transformers, done.backbone).from_pretrained(
+        tmp_path / "out", out_indices=[1, 2], output_loading_info=True
+    )
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "out")
+    assert type(transformers.AutoBackbone.from_config(config)) is type(backbone)
+    # A Swin's maps are normalised once more, by layers that the detector learns.
+    assert all(key.startswith("hidden_states_norms.") for key in told["missing_keys"])
+    model = transformers.AutoModel.from_pretrained(tmp_path / "out").state_dict()
+    own = {key: value for key, value in backbone.state_dict().items() if key not in told["missing_keys"]}
+    assert all(torch.equal(value, model[key.removeprefix("swin.")]) for key, value in own.items())
+    with torch.no_grad():
+        maps = backbone(torch.randn(2, 3, encoder.size, encoder.size)).feature_maps
+    assert len(maps) == 2
 
 
 def test_a_changed_weight_is_noticed_and_nothing_is_left(

@@ -143,7 +143,7 @@ def _written(model: Any, folder: Path, more: dict[str, bytes], compared: Callabl
         write_folder(folder, files)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror or error})") from error
-    return Exported(folder, type(model).__name__, least, backbone=_is_backbone(model))
+    return Exported(folder, type(model).__name__, least, backbone=_backbone(model))
 
 
 def check_free(folder: Path) -> None:
@@ -152,9 +152,10 @@ def check_free(folder: Path) -> None:
         raise RecipeError(f"{folder} is not empty: choose another folder with -o")
 
 
-def _is_backbone(model: Any) -> bool:
-    """Whether the library's ``AutoBackbone`` knows models of this kind."""
-    return type(model.config) in transformers().AutoBackbone._model_mapping
+def _backbone(model: Any) -> str | None:
+    """The class that the library's ``AutoBackbone`` has for models of this kind."""
+    known = transformers().AutoBackbone._model_mapping
+    return known[type(model.config)].__name__ if type(model.config) in known else None
 
 
 def _least_cosine(one: Tensor, other: Tensor) -> float:
