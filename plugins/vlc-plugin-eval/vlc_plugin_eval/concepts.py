@@ -22,12 +22,14 @@ from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.labelled import Labelled, labelled
 from vlc_plugin_eval.templates import templates_of
 from vlc_plugin_eval.vocabulary import distinct, fold, read_vocabulary
+from vlc_plugin_eval.warned import some
 from vlc_plugin_eval.zero_shot import class_embeddings
 
 if TYPE_CHECKING:
     from vlc_core.inference import Inference
 
-Texts = Annotated[list[str], Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], Field(min_length=1)]
 
 
 class Nearest(NamedTuple):
@@ -145,7 +147,8 @@ class ConceptRetrieval(Evaluator):
         classes = distinct(self._classes("in `space: image`"))
         for concept in concepts:
             if fold(concept) not in classes:
-                hint = did_you_mean(concept, classes.values())
+                names = list(classes.values())
+                hint = did_you_mean(concept, names) or f"; the classes are {some(names)}"
                 raise RecipeError(
                     f"concept-retrieval: {concept!r} is no class of `data`, and `space: image` knows no other "
                     f"concepts{hint}"

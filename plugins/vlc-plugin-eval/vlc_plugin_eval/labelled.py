@@ -5,29 +5,23 @@ Shapes: N samples, W width.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from vlc_core import distributed
 from vlc_core.batch import UNLABELLED
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
 from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import finite_rows
 from vlc_plugin_eval.labels import check_labels
+from vlc_plugin_eval.warned import some, warn_once
 
 if TYPE_CHECKING:
     from vlc_core.inference import ImageSet, Inference
 
-log = logging.getLogger("vlc")
-
-SHOWN = 3
-"""Names that a warning gives."""
 Features = Literal["summary", "embed"]
 
 
@@ -143,16 +137,9 @@ def _absent(train: Labelled, test: Labelled, *, what: str) -> list[str]:
     known = set(train.y.unique().tolist())
     measured = test.y.unique().tolist()
     names = [test.classes[label] for label in measured if label not in known]
-    if names and distributed.rank() == 0:
-        some = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-        _tell(
-            f"{what}: {len(names)} of the {len(measured)} classes of `data` have no sample in `train`: {some}; "
+    if names:
+        warn_once(
+            f"{what}: {len(names)} of the {len(measured)} classes of `data` have no sample in `train`: {some(names)}; "
             "what is of them counts as wrong"
         )
     return names
-
-
-@cache
-def _tell(sentence: str) -> None:
-    """Warns, however often a model in training is measured."""
-    log.warning(sentence)

@@ -19,7 +19,7 @@ ROUNDED = 2
 
 
 def tsne(embed_ND: Tensor, *, perplexity: float, seed: int) -> NDArray[np.float64]:
-    """Places (N, 2) on a map 1000 units wide and high, the same for the same ``seed``.
+    """Places (N, 2) in the middle of a map 1000 units wide and high, the same for the same ``seed``.
 
     It starts from the first two principal components, so that maps of like embeddings are turned alike.
 
@@ -39,7 +39,8 @@ def tsne(embed_ND: Tensor, *, perplexity: float, seed: int) -> NDArray[np.float6
     )
     places: NDArray[np.float64] = made.fit_transform(embed_ND.numpy()).astype(np.float64)
     low, high = places.min(axis=0), places.max(axis=0)
-    scaled: NDArray[np.float64] = 1000 * (places - low) / np.maximum(high - low, 1e-12).max()
+    centred = (places - (low + high) / 2) / np.maximum(high - low, 1e-12).max()
+    scaled: NDArray[np.float64] = 1000 * (centred + 0.5)
     return scaled.round(ROUNDED)
 
 

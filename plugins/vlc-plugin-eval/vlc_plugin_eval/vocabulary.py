@@ -33,6 +33,10 @@ def read_vocabulary(path: str) -> dict[str, str]:
         with fsspec.open(path, "r", encoding="utf-8") as file:
             text: str = file.read()
         listed = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"there is no vocabulary {path}: give a file with one concept on each line, or a list"
+        ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"the vocabulary {path} cannot be read: {error}") from error
     wrong = [concept for concept in listed if not isinstance(concept, str)]

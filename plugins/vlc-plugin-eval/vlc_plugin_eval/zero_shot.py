@@ -25,6 +25,8 @@ from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.labelled import no_label
 from vlc_plugin_eval.labels import check_labels
 from vlc_plugin_eval.templates import fill, templates_of
+from vlc_plugin_eval.vocabulary import fold
+from vlc_plugin_eval.warned import some, warn_once
 
 if TYPE_CHECKING:
     from vlc_core.inference import ImageSet, Inference
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 TEXTS = 8192
 """Texts encoded in one call, so that 1,000 classes in 80 templates are never held at once."""
 CONFUSED = 20
+ALIKE = 5
+"""Decimals in which embeddings of different names agree only if their tokens do."""
 
 
 class Answers(NamedTuple):
@@ -131,6 +135,8 @@ class ZeroShot(Evaluator):
 def class_embeddings(model: Inference, classes: Sequence[str], templates: Sequence[str]) -> Tensor:
     """One embedding a class: the mean over its prompts' unit embeddings, of unit length again.
 
+    A warning names different classes that the model has the same embedding for.
+
     Returns:
         (C, D) float32 on the CPU.
     """
@@ -140,7 +146,25 @@ def class_embeddings(model: Inference, classes: Sequence[str], templates: Sequen
         names = classes[start : start + step]
         text_TD = unit_rows(model.encode_texts([t for n in names for t in fill(templates, n)]), what="text")
         means.append(text_TD.unflatten(0, (len(names), len(templates))).mean(dim=1))
-    return unit_rows(torch.cat(means), what="class")
+    class_CD = unit_rows(torch.cat(means), what="class")
+    alike = _alike(class_CD, classes)
+    if alike:
+        warn_once(
+            f"the texts of {len(alike)} of {len(classes)} classes are the same to the model as those of others: "
+            f"{some(alike)}; its tokenizer makes one of all that it does not know, as linear-text of any text that was not "
+            "trained: take prompts and classes of training"
+        )
+    return class_CD
+
+
+def _alike(class_CD: Tensor, classes: Sequence[str]) -> list[str]:
+    """The classes whose embedding is that of another one of another name."""
+    first: dict[str, int] = {}
+    for row, name in enumerate(classes):
+        first.setdefault(fold(name), row)
+    rows = list(first.values())
+    _, group, size = class_CD[rows].round(decimals=ALIKE).unique(dim=0, return_inverse=True, return_counts=True)
+    return [classes[row] for row, times in zip(rows, size[group].tolist(), strict=True) if times > 1]
 
 
 def _metrics(scores: Scores, labels_N: Tensor, classes: int) -> dict[str, float]:

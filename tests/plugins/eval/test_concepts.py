@@ -104,12 +104,16 @@ def test_a_broken_vocabulary_is_one_sentence(tmp_path: Path, text: str, message:
     (tmp_path / "words").write_text(text)
     with pytest.raises(DataError, match=message):
         read_vocabulary(str(tmp_path / "words"))
+    with pytest.raises(DataError, match=r"there is no vocabulary .*/none: give a file"):
+        read_vocabulary(str(tmp_path / "none"))
 
 
 def test_an_unknown_concept_gives_the_nearest_name(known: SimpleNamespace) -> None:
     data, image_ND = image_world(known)
     with pytest.raises(RecipeError, match=r"'aple' is no class of `data`.*did you mean 'apple'"):
         ConceptRetrieval(queries=["aple"], data=data, space="image").evaluate(known.Model(image_ND, known.hashed))
+    with pytest.raises(RecipeError, match=r"concepts; the classes are apple, bear, cloud, …$"):
+        ConceptRetrieval(queries=["12"], data=data, space="image").evaluate(known.Model(image_ND, known.hashed))
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,9 @@ def test_near_classes_are_near_on_the_map() -> None:
     places = torch.from_numpy(tsne(x, perplexity=10, seed=0))
     within = torch.cdist(places[:30], places[:30]).mean()
     assert torch.cdist(places[:30], places[30:]).mean() > 2 * within
+    low, high = places.amin(dim=0), places.amax(dim=0)
+    assert torch.allclose((low + high) / 2, torch.full((2,), 500.0, dtype=torch.float64), atol=0.02)
+    assert (high - low).max() == pytest.approx(1000, abs=0.02)
 
 
 def test_hues_of_many_classes_differ() -> None:

@@ -10,12 +10,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from vlc_core.errors import Diverged
-from vlc_plugin_eval import labelled
 from vlc_plugin_eval.few_shot import FewShot, shuffled
 from vlc_plugin_eval.knn import NearestNeighbours
 from vlc_plugin_eval.linear_probe import LinearProbe
 from vlc_plugin_eval.logistic import best_exponent, fit, held_out, sweep
 from vlc_plugin_eval.neighbours import vote
+from vlc_plugin_eval.warned import warn_once
 from vlc_plugin_eval.zero_shot import ZeroShot
 
 CLASSES = ["cat", "dog", "bird"]
@@ -216,7 +216,7 @@ MAKE = {
 def test_classes_that_were_never_learnt_are_told(
     known: SimpleNamespace, world: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    labelled._tell.cache_clear()
+    warn_once.cache_clear()
     few = known.Rows([s for s in world.train.samples if s.label in (0, 2)], CLASSES)
     world.model.x_of[id(few)] = world.train_x[:90][world.y != 1]
     for made in (

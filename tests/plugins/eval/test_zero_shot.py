@@ -9,6 +9,7 @@ import torch
 
 from vlc_core.errors import DataError, Diverged
 from vlc_plugin_eval import classification, zero_shot
+from vlc_plugin_eval.warned import warn_once
 from vlc_plugin_eval.zero_shot import ZeroShot
 
 CLASSES = ["cat", "dog", "bird", "fish", "cow", "ant", "bee"]
@@ -161,3 +162,26 @@ def test_a_class_is_the_mean_of_all_80_templates(known: SimpleNamespace) -> None
         assert len(set(evaluator.templates)) == len(texts) == 80
         mean = torch.stack([text / text.norm() for text in texts]).mean(dim=0)
         assert torch.allclose(row.double(), mean / mean.norm(), atol=1e-6)
+
+
+def test_classes_whose_texts_are_the_same_to_the_model_are_told(
+    known: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+
+    def unknown_dogs(text: str) -> torch.Tensor:
+        return known.hashed("unknown" if "dog" in text or "cow" in text else text)
+
+    names = ["dog", "Dog", "cat", "cow"]
+    for _ in range(2):
+        zero_shot.class_embeddings(known.Model(torch.eye(2, 8), unknown_dogs), names, ["a {}", "the {}"])
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
+        "the texts of 2 of 4 classes are the same to the model as those of others: dog, cow"
+    ]
+
+
+def test_spellings_of_one_name_are_not_told(known: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    model = known.Model(torch.eye(2, 8), lambda text: known.hashed(text.lower()))
+    zero_shot.class_embeddings(model, ["crane", "Crane", "cat"], ["a {}"])
+    assert not caplog.records
