@@ -151,8 +151,8 @@ def class_embeddings(model: Inference, classes: Sequence[str], templates: Sequen
     if alike:
         warn_once(
             f"the texts of {len(alike)} of {len(classes)} classes are the same to the model as those of others: "
-            f"{some(alike)}; its tokenizer makes one of all that it does not know, as linear-text of any text that was not "
-            "trained: take prompts and classes of training"
+            f"{some(alike)}; its tokenizer makes one of all that it does not know, as linear-text of any text that was "
+            "not trained: take prompts and classes of training"
         )
     return class_CD
 
