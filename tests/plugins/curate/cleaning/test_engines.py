@@ -21,8 +21,6 @@ Table = Callable[..., Path]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:pyspark.*"),
-    pytest.mark.filterwarnings("ignore:.*PySpark.*:FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,12 +80,13 @@ class Spark(Engine):
 
     def __init__(self, master: str) -> None:
         check_master(master)
-        from pyspark.sql import SparkSession
+        settings = _SETTINGS | (_ALONE if master.startswith("local") else {})
+        with waiting(f"starting Spark at {master} …"), _told(master), _without_pandas():
+            from pyspark.sql import SparkSession
 
-        builder = SparkSession.builder.master(master).appName("vlc data clean")
-        for key, value in (_SETTINGS | (_ALONE if master.startswith("local") else {})).items():
-            builder = builder.config(key, value)
-        with waiting(f"starting Spark at {master} …"), _told(master):
+            builder = SparkSession.builder.master(master).appName("vlc data clean")
+            for key, value in settings.items():
+                builder = builder.config(key, value)
             self._session = builder.getOrCreate()
             self._session.sparkContext.setLogLevel("ERROR")
             self._connection = ibis.pyspark.connect(self._session)
@@ -135,6 +137,14 @@ def _uri(path: str) -> str:
 def _pattern(path: str) -> str:
     """The URI of one path: Spark reads patterns, in which some characters stand for others."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", _uri(path))
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    """PySpark warns of pandas newer than it knows when it is imported; nothing here goes through pandas."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*PySpark.*pandas", FutureWarning)
+        yield
 
 
 @contextmanager
