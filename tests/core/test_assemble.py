@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from contextlib import nullcontext
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from vlc_core import assemble
+from vlc_core.assemble.needs import check_needs
 from vlc_core.batch import Sample
 from vlc_core.errors import DataError, RecipeError
 from vlc_core.interfaces.dataset import Dataset
@@ -203,6 +205,15 @@ def test_an_objective_that_needs_labels_is_refused_without_classes(registry: Reg
         registry, recipe(objectives=objectives, data={"train": [{"use": "pictures", "labelled": True}]})
     )
     assert data.classes == model.objectives["mine"].model.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("labels", "refused"), [([[0, 1], [0]], True), ([[0, 1], [0, -1]], False), ([[0, 1], None], False)]
+)
+def test_an_objective_of_pairs_is_refused_where_every_sample_is_known_to_have_a_label(labels: list, refused: bool):
+    sources = [SimpleNamespace(dataset=SimpleNamespace(labels=lambda y=y: y and np.array(y))) for y in labels]
+    with pytest.raises(RecipeError, match="pairs") if refused else nullcontext():
+        check_needs("objectives.mine", Needs(pairs=True), None, SimpleNamespace(sources=sources), None)  # type: ignore[arg-type]
 
 
 def test_parameters_are_counted_by_part(registry: Registry):

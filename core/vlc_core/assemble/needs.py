@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vlc_core.assemble.data import Data
+from vlc_core.batch import UNLABELLED
 from vlc_core.errors import RecipeError
+from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.objective import ModelInfo, Needs
 from vlc_core.model.towers import Towers
 from vlc_core.recipe.schema import Recipe
@@ -13,6 +15,8 @@ def check_needs(at: str, needs: Needs, recipe: Recipe, data: Data, info: ModelIn
     """Refuses what an objective needs and the recipe does not give."""
     if needs.labels and not data.classes:
         raise RecipeError(f"{at} needs class labels, and no source of data.train has classes")
+    if needs.pairs and all(_is_labelled(source.dataset) for source in data.sources):
+        raise RecipeError(f"{at} reads samples without a label, and every sample of data.train has one: add pairs")
     if needs.fusion and info.fusion_width is None:
         raise RecipeError(f"{at} reads texts and images together: name a fusion encoder, model.fusion")
     if needs.masking and info.vocabulary.mask is None:
@@ -22,6 +26,12 @@ def check_needs(at: str, needs: Needs, recipe: Recipe, data: Data, info: ModelIn
             f"{at} reads a queue of {info.queue} features, which a batch of {recipe.train.batch_size} would overrun: "
             f"set model.momentum.queue to 0 or to at least the batch size"
         )
+
+
+def _is_labelled(dataset: Dataset) -> bool:
+    """Whether every sample is known to have a label."""
+    labels = dataset.labels()
+    return labels is not None and bool((labels != UNLABELLED).all())
 
 
 def check_tokens(at: str, needs: Needs, towers: Towers) -> None:

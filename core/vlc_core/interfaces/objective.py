@@ -42,6 +42,7 @@ class Needs:
         image_tokens: Whether it reads the image's token vectors.
         text_tokens: Whether it reads the text's token vectors.
         labels: Whether samples must carry class labels.
+        pairs: Whether some samples must carry none.
         fusion: Whether it fuses texts with images; the tokens of both are then there.
         momentum: Whether it reads features of the momentum twins.
         queue: Whether it reads their queues.
@@ -56,6 +57,7 @@ class Needs:
     image_tokens: bool = False
     text_tokens: bool = False
     labels: bool = False
+    pairs: bool = False
     fusion: bool = False
     momentum: bool = False
     queue: bool = False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, final
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, final
 
 from pydantic import Field
 
 from vlc_core.errors import RecipeError
-from vlc_core.interfaces.objective import ModelInfo, Objective, Term
+from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
 from vlc_core.step import Step
 from vlc_plugin_unicl.functional import BOTH, Direction, bic_sum
 
@@ -41,6 +42,11 @@ class Bic(Objective):
             raise RecipeError(f"directions names {directions[0]} twice: name each of i2t and t2i once")
         self.directions = tuple(directions)
         self.unlabelled = samples == "unlabelled"
+
+    @classmethod
+    def requires(cls, options: Mapping[str, Any]) -> Needs:
+        """Without pairs there would be nothing to contrast, and the text encoder would learn nothing."""
+        return Needs(pairs=options.get("samples") == "unlabelled")
 
     def forward(self, step: Step) -> dict[str, Term]:
         """The loss summed over this rank's samples, as the term ``bic``."""

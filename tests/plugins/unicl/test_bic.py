@@ -207,3 +207,8 @@ def test_a_batch_without_unlabelled_samples_is_zero_with_a_gradient_of_zero(step
 def test_a_direction_that_is_named_twice_is_refused() -> None:
     with pytest.raises(RecipeError, match="i2t twice"):
         Bic(MODEL, directions=["i2t", "i2t"])
+
+
+def test_pairs_are_needed_where_labels_are_left_to_others() -> None:
+    assert Bic.requires({"samples": "unlabelled"}).pairs
+    assert not Bic.requires({}).pairs
