@@ -17,14 +17,16 @@ def unknown_classes(evaluators: Mapping[str, Evaluator], trained: Sequence[str],
     """One sentence for each evaluator that names classes which no training source has.
 
     Args:
-        evaluators: Those of a recipe by name. One that takes ``prompts`` names the classes of its ``data``.
+        evaluators: Those of a recipe by name. One that takes ``prompts`` names the classes of its ``data``,
+            unless it says by an empty attribute ``templates`` that it was given none, as `retrieval` of captions is.
         trained: The class names of the training data. Nothing is said where it has none: then all is from captions.
         where: Gives a key of the recipe as messages call it.
     """
     for name, evaluator in evaluators.items():
         data = getattr(evaluator, "data", None)
         takes = {option.name for option in read_options(type(evaluator))}
-        if not trained or not isinstance(data, Dataset) or not {"data", "prompts"} <= takes:
+        names = {"data", "prompts"} <= takes and bool(getattr(evaluator, "templates", True))
+        if not trained or not isinstance(data, Dataset) or not names:
             continue
         unknown, classes = unknown_among(data.classes or (), trained), len(data.classes or ())
         if unknown:

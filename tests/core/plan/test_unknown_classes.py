@@ -25,7 +25,7 @@ class Named(Dataset):
 @final
 class Naming(Evaluator):
     def __init__(self, *, data: Annotated[Dataset, Component("dataset")], prompts: str = "{}") -> None:
-        self.data, self.prompts = data, prompts
+        self.data, self.templates = data, (prompts,) if prompts else ()
 
     def evaluate(self, model: Inference) -> Evaluation:
         return Evaluation({})
@@ -53,3 +53,4 @@ def test_nothing_is_told_where_there_is_nothing_to_tell() -> None:
     evaluators = {"zero-shot": Naming(data=Named("ant", "bee"))}
     assert not list(unknown_classes(evaluators, ["bee", "ant", "cat"]))
     assert not list(unknown_classes(evaluators, [])), "pairs alone know no classes"
+    assert not list(unknown_classes({"retrieval": Naming(data=Named("ant"), prompts="")}, ["bee"])), "captions"
