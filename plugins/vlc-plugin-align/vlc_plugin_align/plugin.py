@@ -27,19 +27,10 @@ def vlc_register(registry: Registrar) -> None:
         summary="EfficientNet B0 to B7 and L2 by name, from a configuration, a folder or the hub",
         source="EfficientNet, ICML 2019",
     )
-    registry.recipe(
-        "base", "vlc_plugin_align:recipes/base.yaml", summary="EfficientNet-B7 and BERT-Large", source=SOURCE
-    )
-    registry.recipe(
-        "laptop", "vlc_plugin_align:recipes/laptop.yaml", summary="4 M parameters, for a CPU", source=SOURCE
-    )
-    registry.recipe(
-        "cluster",
-        "vlc_plugin_align:recipes/cluster.yaml",
-        summary="EfficientNet-L2 and BERT-Large, 16,384 pairs a step, for many GPUs",
-        source=SOURCE,
-    )
     for name, summary in (
+        ("base", "EfficientNet-B7 and BERT-Large"),
+        ("laptop", "4 M parameters, for a CPU"),
+        ("cluster", "EfficientNet-L2 and BERT-Large, 16,384 pairs a step, for many GPUs"),
         ("multilingual", "Several languages and scripts by one tokenizer of bytes, for a CPU"),
         ("multilingual-retrieval", "align/multilingual fine-tuned for retrieval on Multi30K"),
         ("retrieval", "align/laptop fine-tuned for retrieval on Flickr30K"),

@@ -72,40 +72,48 @@ class _Run:
     engine: Engine
 
     def clean(self, specs: Sequence[SourceSpec]) -> Report:
-        sizes, by = self.job.chosen.sizes, self._thresholds()
+        by = self._thresholds()
+        sources, sets = self._found(specs)
+        rows = self._rows(sources)
+        cleaning = Cleaning(self.engine, self.stages, rows, self.job.chosen, evaluation=bool(sets))
+        looked = cleaning.look()
+        read = self._counted(rows.table, looked.numbers)
+        near = self._near(sources, sets, by)
+        cleaned = self._finished(cleaning.run(looked, near))
+        told = self._written(self._report(cleaned, sources, read, near), cleaned, sources)
+        if not self.job.keep_stages:
+            self.stages.clear()
+        return told
+
+    def _found(self, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Source]]:
+        """The sources and the evaluation sets, looked at and not yet read."""
+        sizes = self.job.chosen.sizes
         with waiting("looking at the sources …"):
             sources = [gather.find(spec, number, self.duck, sizes=sizes) for number, spec in enumerate(specs)]
             sets = [
                 gather.find(spec, number, self.duck, sizes=False, texts=False)
                 for number, spec in enumerate(self.job.evaluation)
             ]
+        return sources, sets
+
+    def _rows(self, sources: Sequence[Source]) -> Rows:
         tables = [
             gather.read(one, self.engine, self.duck, self.stages, self.registry, workers=self.job.workers)
             for one in sources
         ]
-        digest = digest_of([one.digest for one in sources] + [self.engine.name])
         everything = ibis.union(*tables) if len(tables) > 1 else tables[0]
         several = any(one.table is None or one.table.several for one in sources)
-        rows = Rows(everything, digest, several)
-        cleaning = Cleaning(self.engine, self.stages, rows, self.job.chosen, evaluation=bool(sets))
-        looked = cleaning.look()
-        read = self._counted(everything, looked.numbers)
-        near = self._near(sources, sets, by)
-        cleaned = cleaning.run(looked, near)
-        listed, dropped = self._finished(cleaned)
-        finished = cleaned._replace(kept=listed, dropped=dropped)
-        told = self._report(finished, sources, read, digest_of([listed.digest, self.job.shard]), near)
-        publish(listed.path, self.out / LIST)
-        publish(dropped.path, self.out / DROPPED)
+        return Rows(everything, digest_of([one.digest for one in sources] + [self.engine.name]), several)
+
+    def _written(self, told: Report, cleaned: Cleaned, sources: Sequence[Source]) -> Report:
+        """Writes all that is asked for, the report last; gives the report as it is then."""
+        publish(cleaned.kept.path, self.out / LIST)
+        publish(cleaned.dropped.path, self.out / DROPPED)
         if self.job.shard is not None:
-            told = self._with_tars(told, listed, sources, self.job.shard)
+            told = self._with_tars(told, cleaned.kept, sources, self.job.shard)
         write_whole(self.out / PAGE, as_page(told).encode("utf-8", "replace"))
-        write_whole(
-            self.out / REPORT,
-            (json.dumps(told.as_json(), indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace"),
-        )
-        if not self.job.keep_stages:
-            self.stages.clear()
+        text = json.dumps(told.as_json(), indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.out / REPORT, text.encode("utf-8", "replace"))
         return told
 
     def _with_tars(self, told: Report, listed: Stage, sources: Sequence[Source], size: int) -> Report:
@@ -150,16 +158,17 @@ class _Run:
             found.setdefault(row["number"], []).append(f"sample {row['row']}: {row['reason']}")
         return found
 
-    def _finished(self, cleaned: Cleaned) -> tuple[Stage, Stage]:
-        """The list and what is dropped as single files, sorted. DuckDB reads them for the report."""
+    def _finished(self, cleaned: Cleaned) -> Cleaned:
+        """The same with the list and what is dropped as single files, sorted. DuckDB reads them for the report."""
         if self.engine.orderly:
-            return cleaned.kept, cleaned.dropped
+            return cleaned
         texts = "SELECT key, source, row, list(text ORDER BY part) AS texts"
-        joined = [
-            self._joined("list", cleaned.kept, texts, "GROUP BY number, source, row, key ORDER BY number, row"),
-            self._joined("left-out", cleaned.dropped, "SELECT * EXCLUDE (number)", "ORDER BY number, row, part"),
-        ]
-        return joined[0], joined[1]
+        return cleaned._replace(
+            kept=self._joined("list", cleaned.kept, texts, "GROUP BY number, source, row, key ORDER BY number, row"),
+            dropped=self._joined(
+                "left-out", cleaned.dropped, "SELECT * EXCLUDE (number)", "ORDER BY number, row, part"
+            ),
+        )
 
     def _joined(self, name: str, stage: Stage, select: str, order: str) -> Stage:
         def write(path: Path) -> None:
@@ -173,7 +182,6 @@ class _Run:
         cleaned: Cleaned,
         sources: Sequence[Source],
         read: list[dict[str, Any]],
-        digest: str,
         near: Stage | None,
     ) -> Report:
         chosen = self.job.chosen
@@ -181,7 +189,7 @@ class _Run:
             unknown = sum(row["unknown"] for row in read) if chosen.sizes else 0
             tally = report.tally(self.duck, cleaned)
             return Report(
-                digest,
+                digest_of([cleaned.kept.digest, self.job.shard]),
                 self.job.engine,
                 chosen.as_json() | self.job.nearness(),
                 tuple(_source(one, read) for one in sources),

@@ -9,7 +9,18 @@ from vlc_plugin_data.pages import template
 def as_page(report: Report) -> str:
     """The page as HTML; it stands for itself, without any other file."""
     most = max([rule.alone.pairs for rule in report.rules] + [1])
-    return template(__file__).render(report=report, most=most, share=share, buckets=buckets(report.pairs_per_image))
+    return template(__file__).render(
+        report=report, most=most, share=share, option=option, buckets=buckets(report.pairs_per_image)
+    )
+
+
+def option(value: object) -> str:
+    """A threshold, a switch or names as people read them."""
+    if isinstance(value, bool) or value is None:
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def share(part: int, whole: int) -> str:

@@ -68,6 +68,9 @@ def test_it_prints_a_table_or_json_and_writes_a_page(
     parser.feed(page)
     assert "script" not in tags
     assert "&lt;script&gt;" in page
+    assert "<dt>vocabulary</dt><dd>100,000,000</dd>" in page
+    assert "<dt>bigrams</dt><dd>on</dd>" in page
+    assert "<dt>evaluation sets</dt><dd>none</dd>" in page
 
 
 @pytest.mark.parametrize(
