@@ -42,7 +42,6 @@ class VisionTransformer(ImageEncoder):
         heads: Positive | None = None,
         mlp_ratio: Annotated[float, Field(gt=0)] = 4.0,
         stem: Literal["patches", "convolutions"] = "patches",
-        positions: Literal["learned", "sincos"] = "learned",
         pool: Literal["token", "mean"] = "token",
         patch_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
@@ -61,8 +60,6 @@ class VisionTransformer(ImageEncoder):
             mlp_ratio: Hidden width of the MLP over ``width``.
             stem: What a block sees of a patch at first: its pixels, or features of 3×3 convolutions, with which small
                 models learn sooner.
-            positions: What tells a block where a patch lies: vectors that start at random, or as the sines and cosines
-                of the place, with which small models learn where things are; both are trained.
             pool: ``token`` summarises in a token of its own, ``mean`` by the mean of the patches.
             patch_dropout: Share of the patches that a training step leaves out, drawn anew for each image.
             dropout: Of attention weights and of what each layer adds, in training.
@@ -103,7 +100,7 @@ class VisionTransformer(ImageEncoder):
             for _ in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        self._initialise(positions)
+        self._initialise()
 
     def forward(self, pixels: Tensor) -> Encoded:
         """Encodes normalised ``pixels`` (N, 3, size, size); tokens are (N, L, W), the summary token first."""
@@ -165,10 +162,8 @@ class VisionTransformer(ImageEncoder):
         return x_NLW.gather(1, kept_NK.unsqueeze(-1).expand(-1, -1, width))
 
     @torch.no_grad()
-    def _initialise(self, positions: Literal["learned", "sincos"]) -> None:
+    def _initialise(self) -> None:
         nn.init.normal_(self.positions, std=self.width**-0.5)
-        if positions == "sincos":
-            self.positions[self.leading_tokens :] = sines_and_cosines(self.grid, self.width)
         if self.summary_token is not None:
             nn.init.normal_(self.summary_token, std=self.width**-0.5)
 
@@ -178,21 +173,3 @@ def patches(pixels: Tensor, patch: int) -> Tensor:
     number, channels, height, width = pixels.shape
     cut = pixels.reshape(number, channels, height // patch, patch, width // patch, patch)
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(number, -1, channels * patch * patch)
-
-
-def sines_and_cosines(grid: int, width: int) -> Tensor:
-    """Where each patch lies, (G·G, W) float32, row by row: sine and cosine of its column, then of its row.
-
-    Each of the four has ``width`` / 4 wavelengths, from 2π to 20,000π patches in a geometric row. Source: Chen et al.,
-    MoCo v3, arXiv 2104.02057, section 5, after Vaswani et al., arXiv 1706.03762, section 3.5.
-
-    Raises:
-        RecipeError: ``width`` is no multiple of 4.
-    """
-    if width % 4:
-        raise RecipeError(f"Sines and cosines of two axes need a width that is a multiple of 4, not {width}.")
-    frequency_F = 10_000.0 ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-    angle_GF = torch.arange(grid, dtype=torch.float64)[:, None] * frequency_F
-    wave_GE = torch.cat([angle_GF.sin(), angle_GF.cos()], dim=1)
-    column_GGE = wave_GE.expand(grid, -1, -1)
-    return torch.cat([column_GGE, column_GGE.transpose(0, 1)], dim=2).flatten(0, 1).float()
