@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlc_core import assemble, distributed, folders
+from vlc_core.engine import begin, ranks, schedule
 from vlc_core.engine import checkpoint as checkpoints
 from vlc_core.engine import optimizer as optimizers
-from vlc_core.engine import ranks, schedule, zero
-from vlc_core.engine.checkpoint import Checkpoint, Progress
+from vlc_core.engine.checkpoint import Progress
 from vlc_core.engine.environment import compare_environments, environment
 from vlc_core.engine.folder import RunFolder
 from vlc_core.engine.loop import Loop, Plan, StopRequest, Tolerance
@@ -20,24 +21,19 @@ from vlc_core.engine.place import place
 from vlc_core.engine.preflight import preflight
 from vlc_core.engine.recorder import Recorder, Trained
 from vlc_core.engine.run import Outcome, Run
-from vlc_core.engine.settings import deepspeed_config, rank_batch
-from vlc_core.engine.setup import wrap
+from vlc_core.engine.settings import rank_batch
 from vlc_core.engine.shortage import shortage_named
 from vlc_core.engine.stepping import Stepper
 from vlc_core.engine.watchdog import Watchdog
 from vlc_core.errors import RecipeError
 from vlc_core.model.compiling import compile_towers
-from vlc_core.model.depth import rate_scales
-from vlc_core.model.learned import start_learned
-from vlc_core.model.start import load_start
-from vlc_core.model.weights import compared
-from vlc_core.recipe.origin import model_home
 from vlc_core.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
 
     from vlc_core.assemble import Data
+    from vlc_core.batch import Batch
     from vlc_core.plugins import Plugins
     from vlc_core.pretrainer import Pretrainer
     from vlc_core.recipe import LoadedRecipe
@@ -103,54 +99,49 @@ def _run(
     *,
     allow_changes: bool,
 ) -> Outcome:
-    recipe, registry = loaded.recipe, plugins.registry
+    recipe, world = loaded.recipe, distributed.world()
     saved = None if start is None else checkpoints.load_checkpoint(start)
     progress = Progress() if saved is None else saved.progress
 
     assemble.seed_everything(recipe.seed)
-    data = assemble.build_data(recipe, registry, loaded.place)
-    with_what = environment(plugins, data, world=distributed.world(), device=str(on))
+    data = assemble.build_data(recipe, plugins.registry, loaded.place)
+    with_what = environment(plugins, data, world=world, device=str(on))
     if saved is not None:
         ranks.on_first(partial(compare_environments, folder.environment, with_what, allow=allow_changes))
-    evaluators = assemble.build_evaluators(recipe, registry, loaded.place)
-    tokenizer = _tokenizer(loaded, plugins, data, folder if saved is not None else None)
-    towers = assemble.build_towers(recipe.model, registry, tokenizer, loaded.place)
-    if saved is None:
-        load_start(recipe.model, towers, loaded.place)
-    model = assemble.build_pretrainer(recipe, registry, towers, tokenizer, data, loaded.place)
-    if saved is not None:
-        _restore(model, saved)
-    elif recipe.model.from_ is not None and (home := model_home(Path(recipe.model.from_))) is not None:
-        start_learned(home, dict(model.objectives.items()))
-    compile_towers(recipe.model, towers, on, loaded.place)
+    evaluators = assemble.build_evaluators(recipe, plugins.registry, loaded.place)
+    tokenizer = begin.tokenizer(loaded, plugins, data, folder if saved is not None else None)
+    model = begin.model(loaded, plugins, data, tokenizer, saved)
+    compile_towers(recipe.model, model.towers, on, loaded.place)
     parameters = assemble.parameter_counts(model)
-
-    world = distributed.world()
-    scales = rate_scales(recipe.model, towers)
-    groups = optimizers.parameter_groups(model, recipe.train.optimizer.weight_decay, scales)
-    optimizer = optimizers.make_optimizer(groups, recipe.train.optimizer)
-    engine = wrap(model.to(on), optimizer, deepspeed_config(recipe, world))
-    if saved is not None:
-        zero.set_moments(engine, saved.moments, progress.step - progress.skipped_steps)
+    engine = begin.engine(recipe, model.to(on), saved)
 
     steps = assemble.total_steps(recipe, data.sampler.epoch)
-    per_rank, parts = rank_batch(recipe, world)
-    rank = distributed.rank()
-    loader = assemble.build_loader(
-        recipe, data, model, tokenizer, batch_size=per_rank, steps=steps, start_step=progress.step,
-        rank=rank, world=world, pin=on.type == "cuda",
-    )  # fmt: skip
-    stepper = Stepper(
-        engine, model, recipe.seed, rank, steps, per_rank // parts,
-        recipe.train.clip_grad_norm, engine.zero_optimization_stage(), data.sampler.epoch / recipe.train.batch_size,
-    )  # fmt: skip
     run = Run(recipe, folder.path, steps, progress.step, world, data.sampler.epoch, parameters, progress.step)
     recorder = Recorder(loaded, plugins, folder, run, Trained(engine, model, tokenizer, evaluators))
     watchdog = Watchdog(recipe.train.timeout, recorder.stuck)
+    loader, stepper = _steps(recipe, data, model, tokenizer, engine, range(progress.step, steps), on)
     loop = Loop(_plan(recipe, steps, data), stepper, recorder, progress, stop, watchdog)
     with recorder.recording(with_what), ranks.losses_named(), shortage_named(recipe, on), watchdog:
         finished = loop.run(iter(loader), partial(optimizers.set_rate, engine.optimizer))
         return recorder.end(finished, stop.signal)
+
+
+def _steps(
+    recipe: Recipe, data: Data, model: Pretrainer, tokenizer: Tokenizer, engine: Any,
+    steps: range, on: torch.device,
+) -> tuple[Iterable[Batch], Stepper]:  # fmt: skip
+    """This rank's batches, and what makes a step of one."""
+    rank, world = distributed.rank(), distributed.world()
+    per_rank, parts = rank_batch(recipe, world)
+    loader = assemble.build_loader(
+        recipe, data, model, tokenizer, batch_size=per_rank, steps=steps.stop, start_step=steps.start,
+        rank=rank, world=world, pin=on.type == "cuda",
+    )  # fmt: skip
+    stepper = Stepper(
+        engine, model, recipe.seed, rank, steps.stop, per_rank // parts,
+        recipe.train.clip_grad_norm, engine.zero_optimization_stage(), data.sampler.epoch / recipe.train.batch_size,
+    )  # fmt: skip
+    return loader, stepper
 
 
 def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
@@ -172,33 +163,3 @@ def _plan(recipe: Recipe, steps: int, data: Data) -> Plan:
         tolerance=Tolerance(bad if bad < 1 else bad / epoch, epoch),
         max_skipped_steps=recipe.train.max_skipped_steps,
     )
-
-
-def _restore(model: Pretrainer, saved: Checkpoint) -> None:
-    """Puts back weights, which a changed recipe may not fit.
-
-    Raises:
-        RecipeError: They do not fit.
-    """
-    misfit = compared(model.state_dict(), saved.weights)  # empty where nothing differs
-    moments = {f"{name}/{kind}" for name, p in model.named_parameters() if p.requires_grad for kind in zero.MOMENTS}
-    lacking = sorted(moments - saved.moments.keys())
-    if lacking and not misfit:
-        misfit = f"moments of {len(lacking)} tensors are lacking, {lacking[0]} first"
-    if misfit:
-        raise RecipeError(
-            f"the checkpoint of step {saved.progress.step} does not fit the recipe's model: {misfit}; undo the change "
-            f"of the recipe, or train anew with another --set output=…"
-        )
-    model.load_state_dict(dict(saved.weights))
-
-
-def _tokenizer(loaded: LoadedRecipe, plugins: Plugins, data: Data, resumed: RunFolder | None) -> Tokenizer:
-    """Made on rank 0 alone, which may read many captions; a run that is resumed keeps its own."""
-
-    def make() -> Tokenizer:
-        if resumed is not None:
-            return Tokenizer.load(resumed.model)
-        return assemble.build_tokenizer(loaded.recipe.model, plugins.registry, data.captions, loaded.place)
-
-    return ranks.on_first(make)
