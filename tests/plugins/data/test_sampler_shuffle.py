@@ -26,14 +26,16 @@ class Sized(Dataset):
         raise AssertionError
 
 
-def shuffle(*sizes: int, seed: int = 0) -> Shuffle:
-    return Shuffle([Source(str(i), Sized(size)) for i, size in enumerate(sizes)], seed)
+def shuffle(*sizes: int, seed: int = 0, block: int = 1) -> Shuffle:
+    return Shuffle([Source(str(i), Sized(size)) for i, size in enumerate(sizes)], seed, block=block)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=4), st.integers(0, 2**40), st.integers(0, 3))
-def test_an_epoch_has_every_sample_of_every_source_once(sizes: list[int], seed: int, epoch: int) -> None:
-    sampler = shuffle(*sizes, seed=seed)
+@given(
+    st.lists(st.integers(1, 200), min_size=1, max_size=4), st.integers(0, 2**40), st.integers(0, 3), st.integers(1, 9)
+)
+def test_an_epoch_has_every_sample_of_every_source_once(sizes: list[int], seed: int, epoch: int, block: int) -> None:
+    sampler = shuffle(*sizes, seed=seed, block=block)
     assert sampler.epoch == sum(sizes)
     sources, indices = sampler.draw(np.arange(sampler.epoch) + epoch * sampler.epoch)
     assert sorted(zip(sources.tolist(), indices.tolist(), strict=True)) == [
@@ -71,3 +73,23 @@ def test_a_billion_samples() -> None:
     assert indices[sources == 1].max() < 400_000_000
     assert 500_000_000 < indices.max() < 600_000_000
     assert 1000 < (sources == 0).sum() < 1400
+
+
+def test_neighbours_of_a_block_come_together_and_blocks_in_a_new_order() -> None:
+    sampler = shuffle(400, 601, block=2)
+    orders = []
+    for epoch in range(2):
+        sources, indices = sampler.draw(np.arange(1001) + epoch * 1001)
+        places = indices + 400 * sources
+        assert places[-1] == 1000  # what no block holds
+        first_B, second_B = places[:-1].reshape(-1, 2).T
+        assert (first_B % 2 == 0).all()
+        assert (second_B == first_B + 1).all()
+        orders.append(first_B)
+    assert not (orders[0] == orders[1]).all()
+    assert (np.diff(orders[0]) == 2).mean() < 0.02
+
+
+def test_a_block_beyond_the_source_is_the_source() -> None:
+    _, indices = shuffle(3, block=64).draw(np.arange(6))
+    assert indices.tolist() == [0, 1, 2, 0, 1, 2]
