@@ -21,7 +21,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 class Folder(Dataset):
     """Images in a folder for each class, with labels in the alphabetical order of the folders.
 
-    Hidden files and folders are passed over, and so are files whose names do not end like an image's.
+    Hidden files and folders are passed over, and so are files whose names do not end like an image's. A class folder
+    may be a link, as in a subset of another set; links to folders further down are not followed.
     """
 
     def __init__(self, *, path: Annotated[str, PathLike()], underscores: bool = False) -> None:
@@ -37,8 +38,8 @@ class Folder(Dataset):
         """
         file_system, base = open_store(path)
         self._root = path
-        folders = _class_folders(file_system, base, path)
-        files = patiently(lambda: _images(file_system, base), path)
+        folders, linked = _class_folders(file_system, base, path)
+        files = patiently(lambda: _images(file_system, base, linked), path)
         position = {folder: label for label, folder in enumerate(folders)}
         files = [file for file in files if file.partition("/")[0] in position]
         labels = [position[file.partition("/")[0]] for file in files]
@@ -61,26 +62,30 @@ class Folder(Dataset):
         return Sample(image=read(file, root=self._root), label=int(self._labels[index]), key=file)
 
 
-def _class_folders(file_system: Any, base: str, path: str) -> list[str]:
+def _class_folders(file_system: Any, base: str, path: str) -> tuple[list[str], list[str]]:
+    """The names of all class folders, sorted, and those of them that are links."""
     try:
         entries = patiently(lambda: file_system.ls(base, detail=True), path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"there is no folder {path}: check the option `path`") from error
     if [entry["name"] for entry in entries if entry["type"] == "file"] == [base]:
         raise DataError(f"{path} is a file: the option `path` wants the folder that holds the class folders")
-    names = [_name(entry["name"]) for entry in entries if entry["type"] == "directory"]
-    folders = sorted(name for name in names if name and not name.startswith("."))
+    real = [_name(entry["name"]) for entry in entries if entry["type"] == "directory"]
+    links = [entry["name"] for entry in entries if entry.get("islink")]
+    linked = [_name(link) for link in links if file_system.isdir(link) and not _name(link).startswith(".")]
+    folders = sorted({name for name in real if name and not name.startswith(".")} | {*linked})
     if not folders:
         raise DataError(
             f"the folder {path} holds no class folders: put the images of each class in a folder of its own"
         )
-    return folders
+    return folders, linked
 
 
-def _images(file_system: Any, base: str) -> list[str]:
-    """The paths of all images relative to ``base``, sorted."""
+def _images(file_system: Any, base: str, linked: list[str]) -> list[str]:
+    """The paths of all images relative to ``base``, sorted; those in the ``linked`` folders, which no walk enters, too."""
     start = len(base.rstrip("/")) + 1 if base.rstrip("/") else 0
-    files = (file[start:] for file in file_system.find(base))
+    places = [base, *(f"{base.rstrip('/')}/{link}" for link in linked)]
+    files = {file[start:] for place in places for file in file_system.find(place)}
     return sorted(file for file in files if file.lower().endswith(SUFFIXES) and not _hidden(file))
 
 

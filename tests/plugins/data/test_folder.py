@@ -50,6 +50,19 @@ def test_each_folder_is_a_class_and_images_may_lie_deeper(tree: Path) -> None:
     assert data.texts(0) == ()
 
 
+def test_class_folders_may_be_links(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    subset = tmp_path_factory.mktemp("subset")
+    (subset / "dog").mkdir()
+    (subset / "dog" / "1.png").write_bytes(png())
+    (subset / "dog" / "again").symlink_to(subset)
+    (subset / "bee").symlink_to(tree / "bee")
+    (subset / ".git").symlink_to(tree / ".git")
+    (subset / "gone").symlink_to(tree / "nowhere")
+    data = Folder(path=str(subset))
+    assert data.classes == ["bee", "dog"]
+    assert [data[i].key for i in range(len(data))] == ["bee/1.PNG", "bee/2.png", "dog/1.png"]
+
+
 def test_underscores_can_be_kept(tree: Path) -> None:
     assert Folder(path=str(tree), underscores=True).classes == ["ant", "bee", "cell_phone"]
 
