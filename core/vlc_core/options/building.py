@@ -101,7 +101,7 @@ def templates(registry: Registry, prompts: str | list[str]) -> tuple[str, ...]:
     Raises:
         RecipeError: No set bears that name, or a template lacks the ``{}`` where the class name goes.
     """
-    if isinstance(prompts, str) and "{}" not in prompts:
+    if isinstance(prompts, str) and "{}" not in prompts and " " not in prompts:  # several words are no set's name
         found: tuple[str, ...] = registry.find("prompts", prompts).load()
         return found
     given = (prompts,) if isinstance(prompts, str) else tuple(prompts)

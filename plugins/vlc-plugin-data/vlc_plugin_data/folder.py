@@ -82,7 +82,7 @@ def _class_folders(file_system: Any, base: str, path: str) -> tuple[list[str], l
 
 
 def _images(file_system: Any, base: str, linked: list[str]) -> list[str]:
-    """The paths of all images relative to ``base``, sorted; those in the ``linked`` folders, which no walk enters, too."""
+    """The paths of all images relative to ``base``, sorted; those in ``linked`` folders, which no walk enters, too."""
     start = len(base.rstrip("/")) + 1 if base.rstrip("/") else 0
     places = [base, *(f"{base.rstrip('/')}/{link}" for link in linked)]
     files = {file[start:] for place in places for file in file_system.find(place)}

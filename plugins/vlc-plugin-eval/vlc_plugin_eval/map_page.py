@@ -14,6 +14,9 @@ from vlc_plugin_data.pages import template
 GOLDEN = 137.508
 """Degrees between the hues of two classes: any number of them keeps them apart."""
 
+SPOKEN = {"knn": "kNN accuracy"}
+"""Metrics as a reader calls them."""
+
 
 class Panel(NamedTuple):
     """One model's map.
@@ -55,7 +58,7 @@ def page(
         {
             "name": panel.name,
             "places": panel.places.tolist(),
-            "metrics": {k: f"{v:.3f}" for k, v in panel.metrics.items()},
+            "metrics": {SPOKEN.get(k, k): f"{v:.3f}" for k, v in panel.metrics.items()},
         }
         for panel in panels
     ]

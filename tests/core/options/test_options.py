@@ -182,7 +182,7 @@ def test_templates(registry: Registry):
     assert templates(registry, ["a {}", "b {}"]) == ("a {}", "b {}")
     with pytest.raises(UnknownComponent, match="did you mean 'photo'"):
         templates(registry, "photos")
-    for wrong in (["a"], ["a {}", ""], []):
+    for wrong in ("a photo", ["a"], ["a {}", ""], []):
         with pytest.raises(RecipeError, match="for the class name"):
             templates(registry, wrong)
 

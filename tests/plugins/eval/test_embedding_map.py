@@ -64,6 +64,7 @@ def test_numbers_are_those_of_scikit_learn(world: SimpleNamespace) -> None:
         judge = KNeighborsClassifier(3, metric="cosine", algorithm="brute").fit(unit[others], y[others])
         right += int(judge.predict(unit[i : i + 1])[0] == y[i])
     assert got.metrics["knn"] == pytest.approx(right / 48)
+    assert f"kNN accuracy {right / 48:.3f}" in got.figures["map.html"]
     assert (got.metrics["samples"], got.metrics["classes"]) == (48, 4)
 
 
