@@ -59,7 +59,8 @@ def _lookup(used: list[str], classes: Sequence[str] | None, place: str) -> tuple
         return _numbered({name: index for name, index in indices.items() if index is not None}, classes, place)
     if classes is not None:
         unknown = next(name for name in used if name not in classes)
-        raise DataError(f"{place}: the label {unknown!r} is not in `classes`{did_you_mean(unknown, classes)}")
+        hint = did_you_mean(unknown, classes) or ": add it"
+        raise DataError(f"{place}: the label {unknown!r} is not in `classes`{hint}")
     listed = sorted(set(used))
     return listed, {name: i for i, name in enumerate(listed)}
 
@@ -97,7 +98,10 @@ def _numbered(indices: dict[str, int], classes: Sequence[str] | None, place: str
     if classes is None:
         return [str(i) for i in range(highest + 1)], indices
     if highest >= len(classes):
-        raise DataError(f"{place}: the label {highest} points past the {len(classes)} names of `classes`")
+        raise DataError(
+            f"{place}: the label {highest} points past the {len(classes)} names of `classes`: labels count from 0, "
+            f"name {highest + 1} classes"
+        )
     return list(classes), indices
 
 

@@ -97,16 +97,8 @@ class ConceptRetrieval(Evaluator):
         other = None
         if self.against is not None:
             other = self._look(load_against(self.against, what="concept-retrieval"), queries, candidates)
-        metrics = {
-            "mean_cosine": float(found.cosine[:, 0].double().mean()),
-            "queries": float(len(queries)),
-            "vocabulary": float(len(candidates)),
-        }
-        if other is not None:
-            metrics["against_mean_cosine"] = float(other.cosine[:, 0].double().mean())
-            metrics[f"overlap@{found.cosine.shape[1]}"] = _overlap(found, other)
         return Evaluation(
-            metrics=metrics,
+            metrics=_metrics(found, other, queries=len(queries), vocabulary=len(candidates)),
             tables={"nearest": self._table(queries, found, other)},
             details={
                 "space": self.space,
@@ -210,6 +202,18 @@ def class_means(image_ND: Tensor, labels_N: Tensor, classes: int) -> Tensor:
     sums_CD = torch.zeros(classes, image_ND.shape[1], dtype=torch.float64)
     sums_CD.index_add_(0, labels_N, image_ND.double())
     return torch.nn.functional.normalize(sums_CD, dim=1).float()
+
+
+def _metrics(found: Nearest, other: Nearest | None, *, queries: int, vocabulary: int) -> dict[str, float]:
+    metrics = {
+        "mean_cosine": float(found.cosine[:, 0].double().mean()),
+        "queries": float(queries),
+        "vocabulary": float(vocabulary),
+    }
+    if other is not None:
+        metrics["against_mean_cosine"] = float(other.cosine[:, 0].double().mean())
+        metrics[f"overlap@{found.cosine.shape[1]}"] = _overlap(found, other)
+    return metrics
 
 
 def _overlap(one: Nearest, other: Nearest) -> float:

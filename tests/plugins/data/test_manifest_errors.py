@@ -119,7 +119,7 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
         "t.csv",
         b"image,name\na.jpg,0\nb.jpg,7\n",
         {**NAMED, "classes": ["ant", "bee"]},
-        "{}: the label 7 points past the 2 names of `classes`",
+        "{}: the label 7 points past the 2 names of `classes`: labels count from 0, name 8 classes",
     ),
     "UTF-16": ("t.csv", "image,caption\na.jpg,x\n".encode("utf-16"), CAPTION, "{} is UTF-16: save it as UTF-8"),
     "not Parquet": (
