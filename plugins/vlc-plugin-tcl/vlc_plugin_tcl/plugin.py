@@ -61,6 +61,7 @@ RECIPES = {
     "shapes": "forty minutes on two CPU cores, on drawn shapes",
     "pretrain": "as published: ViT-B/16 at 256 pixels, six and six layers of text and fusion",
     "statements": "fine-tuning: true and false statements about drawn shapes",
+    "shapes-statements": "the same after tcl/shapes, for half an hour",
     "entailment": "fine-tuning: what a picture of drawn shapes entails",
     "questions": "fine-tuning: questions about drawn shapes",
     "two-images": "fine-tuning: statements about two pictures of drawn shapes",
