@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -224,18 +225,22 @@ def test_more_steps_are_no_other_run(vlc, trained):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "ranks"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)]
+    ("number", "code", "ranks", "workers"),
+    [(signal.SIGINT, 130, 1, 0), (signal.SIGTERM, 143, 1, 1), (signal.SIGINT, 130, 2, 1)],
 )
-def test_an_interrupt_saves_and_ends_with_its_code(vlc_path, trained, number, code, ranks, tmp_path):
+def test_an_interrupt_saves_and_ends_with_its_code(vlc_path, trained, number, code, ranks, workers, tmp_path):
+    """The signal goes to the whole group, as terminals and schedulers send it: to data workers too."""
     folder, _ = trained
-    command = [vlc_path, "train", str(folder / "tiny.yaml")]
-    command += ["--set", "train.steps=100000", "--set", f"output={tmp_path / 'run'}", "--devices", str(ranks)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [vlc_path, "train", str(folder / "tiny.yaml"), "--devices", str(ranks), "--set", "train.steps=100000"]
+    command += ["--set", f"output={tmp_path / 'run'}", "--set", f"data.workers={workers}"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     written = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (written.exists() and written.stat().st_size > 0) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err

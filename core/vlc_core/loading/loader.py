@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -143,6 +144,17 @@ def _at_start(worker: int) -> None:
     torch.set_num_threads(1)
     if sys.__stderr__ is not None:  # so that it can be asked where it stands
         faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave_it_to_the_run)
+
+
+def _leave_it_to_the_run(number: int, frame: FrameType | None) -> None:
+    """Lets the first signal pass, and ends by the next.
+
+    A terminal and most schedulers send it to all processes of a run, which needs its workers to finish the step that it
+    is in, and ends them itself.
+    """
+    signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
