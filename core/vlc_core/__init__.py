@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Vocabulary,
     )
     from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
-    from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
+    from vlc_core.interfaces.objective import Measure, ModelInfo, Needs, Objective, Term
     from vlc_core.interfaces.sampler import Sampler, Source
     from vlc_core.interfaces.tokenizer import TokenizerSource
     from vlc_core.interfaces.transform import Transform
@@ -41,6 +41,7 @@ _HOMES = {
     "Evaluator": "interfaces.evaluator",
     "FusionEncoder": "interfaces.encoder",
     "ImageEncoder": "interfaces.encoder",
+    "Measure": "interfaces.objective",
     "ModelInfo": "interfaces.objective",
     "Needs": "interfaces.objective",
     "Objective": "interfaces.objective",
@@ -72,6 +73,7 @@ __all__ = [
     "Evaluator",
     "FusionEncoder",
     "ImageEncoder",
+    "Measure",
     "ModelInfo",
     "Needs",
     "Objective",

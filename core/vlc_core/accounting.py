@@ -17,25 +17,26 @@ from torch import Tensor
 
 from vlc_core import distributed
 from vlc_core.errors import VlcError
-from vlc_core.interfaces.objective import Term
+from vlc_core.interfaces.objective import Measure, Term
 
 
 class TermName(NamedTuple):
-    """Which term of which objective."""
+    """Which term of which objective, and whether it is part of the loss."""
 
     objective: str
     term: str
+    learned: bool = True
 
 
 Terms = dict[TermName, Term]
 
 _WRONG_RESULT = (
     "the objective {!r} returned {}: return a scalar tensor, the mean over the samples, or a mapping of names to "
-    "Term(sum, count)"
+    "Term(sum, count) or Measure(sum, count)"
 )
 
 
-def named_terms(objective: str, result: Mapping[str, Term] | Tensor, batch_size: int) -> Terms:
+def named_terms(objective: str, result: Mapping[str, Term | Measure] | Tensor, batch_size: int) -> Terms:
     """What an objective returned, with full names; a bare scalar is the mean over this rank's samples.
 
     Raises:
@@ -48,7 +49,7 @@ def named_terms(objective: str, result: Mapping[str, Term] | Tensor, batch_size:
     for name, term in result.items():
         if not (isinstance(term, tuple) and len(term) == 2 and isinstance(term[0], Tensor)):
             raise VlcError(_WRONG_RESULT.format(objective, f"{type(term).__name__} as its term {name!r}"))
-    return {TermName(objective, name): Term(*term) for name, term in result.items()}
+    return {TermName(objective, name, not isinstance(term, Measure)): Term(*term) for name, term in result.items()}
 
 
 def tally(terms: Terms, device: torch.device) -> Tensor:
@@ -72,6 +73,8 @@ def weighted_loss(terms: Terms, totals: Tensor, weights: Mapping[str, float]) ->
     counts = torch.where(totals[:, 1] == 0, 1, totals[:, 1])
     loss = totals.new_zeros((), dtype=torch.float32)
     for (name, term), count in zip(terms.items(), counts, strict=True):
+        if not name.learned:
+            continue
         factor = weights[name.objective] * distributed.world()
         share = (factor / count).to(torch.promote_types(term.sum.dtype, torch.float32))
         loss = loss + term.sum.sum() * share
@@ -81,16 +84,18 @@ def weighted_loss(terms: Terms, totals: Tensor, weights: Mapping[str, float]) ->
 def report(names: tuple[TermName, ...], totals: Tensor, weights: Mapping[str, float]) -> dict[str, float]:
     """The metrics of a step from ``totals`` (T, 2).
 
-    They are ``loss``, ``loss/OBJECTIVE`` and, where an objective has several terms, ``loss/OBJECTIVE/TERM``.
+    They are ``loss``, ``loss/OBJECTIVE`` and, where an objective has several terms, ``loss/OBJECTIVE/TERM``; what is
+    measured beside the loss is ``OBJECTIVE/MEASURE``.
     """
     means = {
         name: total / (1.0 if count == 0 else count)
         for name, (total, count) in zip(names, totals.tolist(), strict=True)
     }
-    metrics = {"loss": sum(weights[name.objective] * mean for name, mean in means.items())}
-    for objective in dict.fromkeys(name.objective for name in names):
-        own = {name.term: mean for name, mean in means.items() if name.objective == objective}
+    learned = {name: mean for name, mean in means.items() if name.learned}
+    metrics = {"loss": sum(weights[name.objective] * mean for name, mean in learned.items())}
+    for objective in dict.fromkeys(name.objective for name in learned):
+        own = {name.term: mean for name, mean in learned.items() if name.objective == objective}
         metrics[f"loss/{objective}"] = sum(own.values())
         if len(own) > 1:
             metrics |= {f"loss/{objective}/{term}": mean for term, mean in own.items()}
-    return metrics
+    return metrics | {f"{n.objective}/{n.term}": mean for n, mean in means.items() if not n.learned}

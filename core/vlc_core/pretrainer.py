@@ -244,4 +244,4 @@ def _same(names: tuple[TermName, ...], before: tuple[TermName, ...] | None) -> t
 
 
 def _spelt(names: tuple[TermName, ...]) -> str:
-    return ", ".join("/".join(name) for name in names) or "none"
+    return ", ".join(f"{name.objective}/{name.term}" for name in names) or "none"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vlc_core.accounting import TermName, named_terms, report, tally, weighted_loss
-from vlc_core.interfaces.objective import Term
+from vlc_core.interfaces.objective import Measure, Term
 
 A, B1, B2 = TermName("a", "a"), TermName("b", "one"), TermName("b", "two")
 WEIGHTS = {"a": 1.0, "b": 0.5}
@@ -76,3 +76,11 @@ def test_a_bare_scalar_is_a_mean_over_the_samples(shape: tuple[int, ...]):
     named = named_terms("mine", torch.full(shape, 2.5), 4)
     assert list(named) == [TermName("mine", "mine")]
     assert tally(named, torch.device("cpu")).tolist() == [[10.0, 4.0]]
+
+
+def test_a_measure_is_told_beside_the_loss_and_not_learned():
+    learned, told = Term(torch.tensor(6.0, requires_grad=True), 3), Measure(torch.tensor(8.0), 2)
+    own = named_terms("a", {"loss": learned, "positives": told}, 3)
+    totals = tally(own, torch.device("cpu"))
+    assert weighted_loss(own, totals, WEIGHTS).item() == 2.0
+    assert report(tuple(own), totals, WEIGHTS) == {"loss": 2.0, "loss/a": 2.0, "a/positives": 4.0}

@@ -14,9 +14,9 @@ import vlc_core
 
 PUBLIC = [
     "Batch", "Component", "DataError", "Dataset", "Encoded", "Encoder", "Evaluation", "Evaluator", "FusionEncoder",
-    "ImageEncoder", "ModelInfo", "Needs", "Objective", "PathLike", "RecipeError", "Sample", "Sampler", "Source", "Step",
-    "Table", "Term", "TextEncoder", "Tokenizer", "TokenizerSource", "Transform", "VlcError", "Vocabulary",
-    "__version__", "hookimpl",
+    "ImageEncoder", "Measure", "ModelInfo", "Needs", "Objective", "PathLike", "RecipeError", "Sample", "Sampler",
+    "Source", "Step", "Table", "Term", "TextEncoder", "Tokenizer", "TokenizerSource", "Transform", "VlcError",
+    "Vocabulary", "__version__", "hookimpl",
 ]  # fmt: skip
 
 

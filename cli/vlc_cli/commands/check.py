@@ -151,7 +151,7 @@ def plan_of(
         exposures=exposures(data.sampler, samples),
         evaluators=tuple(evaluators),
         takes=make_plan(recipe, found.registry, data, tokenizer, devices=devices, on=on),
-        warnings=(*remarks(recipe, model, epoch, where), *unknown_classes(evaluators, data.classes, where)),
+        warnings=(*remarks(recipe, model, data, where), *unknown_classes(evaluators, data.classes, where)),
     )
 
 

@@ -30,6 +30,18 @@ class Term(NamedTuple):
     count: Tensor | float  # type: ignore[assignment]  # tuple.count is of no use here
 
 
+class Measure(NamedTuple):
+    """A number that is told beside the loss and takes no part in it; what it is the mean of, as with a term.
+
+    Attributes:
+        sum: A scalar; a gradient of it is not followed.
+        count: How many were summed; zero where the batch had none.
+    """
+
+    sum: Tensor
+    count: Tensor | float  # type: ignore[assignment]  # as above
+
+
 Scope = Literal["batch", "micro"]
 
 
@@ -43,6 +55,7 @@ class Needs:
         text_tokens: Whether it reads the text's token vectors.
         labels: Whether samples must carry class labels.
         pairs: Whether some samples must carry none.
+        positives: Whether samples of one class attract each other, so that it matters how many meet in a batch.
         fusion: Whether it fuses texts with images; the tokens of both are then there.
         momentum: Whether it reads features of the momentum twins.
         queue: Whether it reads their queues.
@@ -58,6 +71,7 @@ class Needs:
     text_tokens: bool = False
     labels: bool = False
     pairs: bool = False
+    positives: bool = False
     fusion: bool = False
     momentum: bool = False
     queue: bool = False
@@ -120,8 +134,8 @@ class Objective(nn.Module, ABC):
         return cls.needs
 
     @abstractmethod
-    def forward(self, step: Step) -> Mapping[str, Term] | Tensor:
-        """The named terms of the loss; their quotients are added up.
+    def forward(self, step: Step) -> Mapping[str, Term | Measure] | Tensor:
+        """The named terms of the loss; their quotients are added up. A measure is told beside them and not learned.
 
         A bare scalar is taken as the mean over this rank's samples. The names are the same in every step.
         """

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
+from vlc_core.assemble import Data
 from vlc_core.interfaces.encoder import TextEncoder
 from vlc_core.model.start import Where
+from vlc_core.plan.positives import share_alone
 from vlc_core.pretrainer import Pretrainer
 from vlc_core.recipe.schema import Recipe
 from vlc_core.replay import norms_with_statistics, statistics_kept
@@ -15,16 +17,25 @@ from vlc_core.replay import norms_with_statistics, statistics_kept
 QUEUE_SHARE = 0.25
 """A queue that holds more of the data than this holds an old copy of almost every sample that is drawn."""
 
+ALONE_SHARE = 0.5
+"""Where more labelled samples than this have no other of their class in a batch, their labels do little."""
 
-def remarks(recipe: Recipe, model: Pretrainer, epoch: int, where: Where = str) -> Iterator[str]:
+
+def remarks(recipe: Recipe, model: Pretrainer, data: Data, where: Where = str) -> Iterator[str]:
     """One sentence for each.
 
     Args:
         recipe: The recipe.
         model: What it trains.
-        epoch: Samples in an epoch.
+        data: What it trains on.
         where: Gives a key of the recipe as messages call it.
     """
+    yield from _queue(recipe, model, data.sampler.epoch, where)
+    yield from _positives(recipe, model, data, where)
+    yield from _text_draws(recipe, model, where)
+
+
+def _queue(recipe: Recipe, model: Pretrainer, epoch: int, where: Where) -> Iterator[str]:
     momentum = recipe.model.momentum
     if model.needs.queue and momentum.queue > QUEUE_SHARE * epoch:
         yield (
@@ -32,6 +43,23 @@ def remarks(recipe: Recipe, model: Pretrainer, epoch: int, where: Where = str) -
             f"samples of an epoch, so a sample often meets its own old copies, which are no negatives: keep at most "
             f"{int(QUEUE_SHARE * epoch):,}"
         )
+
+
+def _positives(recipe: Recipe, model: Pretrainer, data: Data, where: Where) -> Iterator[str]:
+    if not model.needs.positives:
+        return
+    alone = share_alone(data, recipe.train.batch_size)
+    if alone is not None and alone > ALONE_SHARE:
+        name = next(spec.name for spec in recipe.objectives if model.needs_of[spec.name].positives)
+        yield (
+            f"{where('train.batch_size')}: {alone:.0%} of labelled samples meet no other of their class in a batch of "
+            f"{recipe.train.batch_size:,}, so labels add little to {name}: take larger batches, or a sampler that "
+            f"brings classes together"
+        )
+
+
+def _text_draws(recipe: Recipe, model: Pretrainer, where: Where) -> Iterator[str]:
+    momentum = recipe.model.momentum
     if not model.needs.text_draws:
         return
     comparing = next(spec.name for spec in recipe.objectives if model.needs_of[spec.name].text_draws)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, final
 from pydantic import Field
 
 from vlc_core.errors import RecipeError
-from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
+from vlc_core.interfaces.objective import Measure, ModelInfo, Needs, Objective, Term
 from vlc_core.step import Step
-from vlc_plugin_unicl.functional import BOTH, Direction, bic_sum
+from vlc_plugin_unicl.functional import BOTH, Direction, bic_sum, positives
 
 
 @final
@@ -45,14 +45,16 @@ class Bic(Objective):
 
     @classmethod
     def requires(cls, options: Mapping[str, Any]) -> Needs:
-        """Without pairs there would be nothing to contrast, and the text encoder would learn nothing."""
-        return Needs(pairs=options.get("samples") == "unlabelled")
+        """Of pairs alone, some; without any, nothing would be contrasted, and the text encoder would learn nothing."""
+        pairs_alone = options.get("samples") == "unlabelled"
+        return Needs(pairs=pairs_alone, positives=not pairs_alone)
 
-    def forward(self, step: Step) -> dict[str, Term]:
-        """The loss summed over this rank's samples, as the term ``bic``."""
+    def forward(self, step: Step) -> dict[str, Term | Measure]:
+        """The loss summed over this rank's samples, as ``bic``, and how many match a labelled one."""
         image, text, labels = step.image.embed, step.text.embed, step.labels
         if self.unlabelled:
             rows = labels < 0
             image, text, labels = image[rows], text[rows], labels[rows]
         total = bic_sum(image, text, labels, step.scale, directions=self.directions, gather=True)
-        return {"bic": Term(total, len(labels))}
+        terms: dict[str, Term | Measure] = {"bic": Term(total, len(labels))}
+        return terms if self.unlabelled else terms | {"positives": positives(labels, gather=True)}

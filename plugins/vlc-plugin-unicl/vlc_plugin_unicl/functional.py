@@ -15,6 +15,7 @@ from vlc_core.contrast import batch_mean, label_sums, streaming_logsumexp
 from vlc_core.contrast.targets import softplus_exact
 from vlc_core.distributed import first_row, gather_rows, row_counts
 from vlc_core.distributed import gather as gather_ranks
+from vlc_core.interfaces.objective import Measure
 
 Direction = Literal["i2t", "t2i"]
 BOTH: tuple[Direction, Direction] = ("i2t", "t2i")
@@ -61,6 +62,20 @@ def bic_sum(
     image_to_text, text_to_image = label_sums(image, text, labels, logit_scale, gather=gather)
     sums: dict[Direction, Tensor] = {"i2t": image_to_text, "t2i": text_to_image}
     return torch.stack([sums[direction] for direction in directions]).mean()
+
+
+def positives(labels: Tensor, *, gather: bool = False) -> Measure:
+    """How many samples have a labelled one's label, it included: the mean over this rank's.
+
+    Args:
+        labels: (B,) int64; a negative one stands for no label, and such a sample is not counted.
+        gather: Look among the samples of all ranks.
+    """
+    counts = row_counts(labels) if gather else [labels.shape[0]]
+    labels_G, start = (gather_rows(labels, counts), first_row(counts)) if gather else (labels, 0)
+    _, class_G, size_C = labels_G.unique(return_inverse=True, return_counts=True)
+    class_B, labelled_B = class_G[start : start + labels.shape[0]], labels >= 0
+    return Measure((size_C[class_B] * labelled_B).sum(), labelled_B.sum())
 
 
 def supcon_loss(

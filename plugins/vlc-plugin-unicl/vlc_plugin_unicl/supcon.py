@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, final
 
 from pydantic import Field
 
-from vlc_core.interfaces.objective import ModelInfo, Needs, Objective, Term
+from vlc_core.interfaces.objective import Measure, ModelInfo, Needs, Objective, Term
 from vlc_core.step import Step
-from vlc_plugin_unicl.functional import supcon_sum
+from vlc_plugin_unicl.functional import positives, supcon_sum
 
 
 @final
@@ -19,7 +19,7 @@ class SupCon(Objective):
     Khosla et al., Supervised Contrastive Learning, NeurIPS 2020, arXiv 2004.11362, the form with the sum outside.
     """
 
-    needs: ClassVar[Needs] = Needs(views=2, labels=True)
+    needs: ClassVar[Needs] = Needs(views=2, labels=True, positives=True)
 
     def __init__(self, model: ModelInfo, *, temperature: Annotated[float, Field(gt=0)] | None = None) -> None:
         """Takes the options.
@@ -30,8 +30,8 @@ class SupCon(Objective):
         super().__init__(model)
         self.temperature = temperature
 
-    def forward(self, step: Step) -> dict[str, Term]:
-        """The loss summed over this rank's anchors, two a sample, as the term ``supcon``."""
+    def forward(self, step: Step) -> dict[str, Term | Measure]:
+        """The loss summed over this rank's anchors, two a sample, as ``supcon``, and how many share a label."""
         scale = step.scale if self.temperature is None else 1 / self.temperature
         total = supcon_sum(step.view(0).embed, step.view(1).embed, step.labels, scale, gather=True)
-        return {"supcon": Term(total, 2 * len(step))}
+        return {"supcon": Term(total, 2 * len(step)), "positives": positives(step.labels, gather=True)}

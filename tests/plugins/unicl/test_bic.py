@@ -17,7 +17,7 @@ from vlc_core.interfaces.objective import ModelInfo
 from vlc_core.testing.ranks import run_on_ranks
 from vlc_plugin_clip.functional import clip_loss
 from vlc_plugin_unicl.bic import Bic
-from vlc_plugin_unicl.functional import bic_loss, bic_sum
+from vlc_plugin_unicl.functional import bic_loss, bic_sum, positives
 
 SIZES = [7, 3]
 LABELS = [4, -1, 0, 4, -1, 4, 0, 2, -1, 4]
@@ -178,7 +178,7 @@ def objective_term(step: Any, objective: Bic, rows: slice) -> tuple[Tensor, Tens
     leaf = image[rows].clone().requires_grad_()
     features = {"image": SimpleNamespace(embed=leaf), "text": SimpleNamespace(embed=text[rows])}
     terms = objective(step(**features, labels=labels[rows], scale=scale, size=len(leaf)))
-    assert set(terms) == {"bic"}
+    assert set(terms) == ({"bic"} if objective.unlabelled else {"bic", "positives"})
     (slope,) = torch.autograd.grad(terms["bic"].sum, leaf)
     return terms["bic"].sum.detach() / max(terms["bic"].count, 1), slope
 
@@ -212,3 +212,16 @@ def test_a_direction_that_is_named_twice_is_refused() -> None:
 def test_pairs_are_needed_where_labels_are_left_to_others() -> None:
     assert Bic.requires({"samples": "unlabelled"}).pairs
     assert not Bic.requires({}).pairs
+
+
+def positives_on_a_rank(rank: int, world: int) -> tuple[float, float]:
+    own = torch.tensor([[0, 0, 1, -1], [-1, 0, 1, 2]][rank])
+    measure = positives(own, gather=True)
+    return float(measure.sum), float(measure.count)
+
+
+def test_positives_are_counted_over_all_ranks_and_for_labelled_samples_alone() -> None:
+    alone = positives(torch.tensor([0, 0, 1, -1, -1, 0]))
+    assert (float(alone.sum), float(alone.count)) == (3 * 3 + 1, 4)
+    assert positives(torch.tensor([-1, -1])) == (0, 0)
+    assert run_on_ranks(positives_on_a_rank, 2) == [(3 + 3 + 2, 3), (3 + 2 + 1, 3)]

@@ -91,7 +91,7 @@ def test_the_objective_sums_over_two_anchors_a_sample(step: Any, temperature: fl
     views = [SimpleNamespace(embed=first), SimpleNamespace(embed=second)]
     objective = SupCon(ModelInfo(12, 12, 12, Vocabulary(8, 0)), temperature=temperature)
     assert objective.needs.views == 2
-    (term,) = objective(step(views=views, labels=labels, scale=scale, size=len(labels))).values()
+    term = objective(step(views=views, labels=labels, scale=scale, size=len(labels)))["supcon"]
     assert term.count == 12
     used = scale if temperature is None else scale.new_tensor([1 / temperature])
     torch.testing.assert_close(term.sum / term.count, by_the_book(first, second, labels, used))

@@ -75,6 +75,16 @@ def test_two_views_and_a_classifier_learn_from_labels_among_pairs_in_micro_batch
         assert last < 0.95 * first, name
 
 
+def test_batches_too_small_for_labels_to_matter_are_told_of_and_positives_logged(vlc, metrics, mixed: Path) -> None:
+    small = [x for s in ("objectives=[{use: bic}]", "train.batch_size=2", "train.steps=2") for x in ("--set", s)]
+    checked = vlc("check", "mixed.yaml", *small, cwd=mixed)
+    assert checked.code == 0, checked.err
+    assert "of labelled samples meet no other of their class in a batch of 2" in checked.err
+    large = [*small, "--set", "train.batch_size=12", "--set", "output=logged"]
+    vlc("train", "mixed.yaml", *large, cwd=mixed).fine()
+    assert all(1 <= row["bic/positives"] <= 12 for row in metrics(mixed / "logged"))
+
+
 REAL = """\
 seed: 1
 model:
