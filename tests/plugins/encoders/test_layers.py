@@ -31,7 +31,7 @@ BOTTLENECK = RESNET | {"hidden_sizes": [16, 32], "layer_type": "bottleneck"}
 SIZES = {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 2, 1, 1]}
 TOWERS: dict[str, tuple[dict[str, Any], int]] = {
     "vit": (VIT | {"model_type": "vit"}, 3),
-    "dinov2": (VIT | {"model_type": "dinov2"}, 3),
+    "dinov2": ({k: v for k, v in VIT.items() if k != "intermediate_size"} | {"model_type": "dinov2"}, 3),
     "clip image": (VIT | {"model_type": "clip_vision_model"}, 3),
     "siglip": (VIT | {"model_type": "siglip_vision_model"}, 3),
     "swin": (SWIN | {"window_size": 4}, 3),

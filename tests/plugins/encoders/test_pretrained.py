@@ -279,3 +279,24 @@ def test_importing_the_encoders_imports_neither_library() -> None:
         "sys.exit(len({'transformers', 'timm'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("drop_path_rat", "did you mean 'drop_path_rate'"), ("no_such_thing_at_all", "has no key")]
+)
+def test_a_key_that_the_library_would_keep_and_never_read_is_refused(key: str, meant: str) -> None:
+    with pytest.raises(RecipeError, match=f"model_type swin has no key {key!r}.*|{meant}") as refused:
+        TransformersImage(config={"model_type": "swin", key: 0.3})
+    assert meant in str(refused.value)
+
+
+def test_keys_by_their_other_name_and_those_of_all_models_are_known() -> None:
+    config = {"model_type": "vit", "hidden_size": 12, "num_attention_heads": 2, "num_hidden_layers": 1}
+    said = {"num_labels": 2, "attn_implementation": "eager", "output_hidden_states": False}
+    assert TransformersImage(config=config | said, size=32).width == 12
+
+
+def test_what_a_loaded_model_says_beyond_its_class_stays_when_it_is_built_again() -> None:
+    config = {"model_type": "vit", "hidden_size": 12, "num_attention_heads": 2, "num_hidden_layers": 1}
+    encoder = TransformersImage(config=config | {"transformers_version": "5.0.0", "somebodys_note": 1}, size=32)
+    assert encoder.width == 12

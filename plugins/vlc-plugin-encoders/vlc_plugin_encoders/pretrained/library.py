@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,7 +14,10 @@ from torch import nn
 
 from vlc_core import network
 from vlc_core.errors import DataError, RecipeError
+from vlc_core.nearest import did_you_mean
 
+WRITTEN_BY_THE_LIBRARY = "transformers_version"
+"""A key that stands in configurations of saved models, and in no recipe that somebody wrote."""
 T = TypeVar("T")
 
 
@@ -81,15 +85,29 @@ def read_config(origin: Origin) -> Any:
 
     Raises:
         DataError: There is none at ``origin``, or the hub cannot be reached.
-        RecipeError: ``origin`` is not one place, its type is unknown, or it would run code that was not allowed.
+        RecipeError: ``origin`` is not one place, its type or a key is unknown, or it would run code that was not
+            allowed.
     """
     origin.check()
     auto = transformers().AutoConfig
     if origin.config is not None:
         options = dict(origin.config)
         kind = options.pop("model_type")
-        return _said(origin, lambda: auto.for_model(kind, **options))
+        config = _said(origin, lambda: auto.for_model(kind, **options))
+        if WRITTEN_BY_THE_LIBRARY not in options:  # a model that was loaded may say more than its class knows
+            _check_keys(type(config), options, kind)
+        return config
     return fetch(origin, auto.from_pretrained)
+
+
+def _check_keys(kind: type, options: Iterable[str], model_type: str) -> None:
+    """Refuses keys that the library would keep and never read."""
+    known = {*inspect.signature(kind).parameters, *getattr(kind, "attribute_map", {}), "attn_implementation"}
+    for key in options:
+        if key not in known and not hasattr(kind, key):
+            raise RecipeError(
+                f"The configuration of model_type {model_type} has no key {key!r}{did_you_mean(key, known)}"
+            )
 
 
 def read_model(origin: Origin, config: Any) -> nn.Module:
