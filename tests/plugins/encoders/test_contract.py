@@ -25,6 +25,7 @@ SMALL_BERT: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
 }
+SMALL_DINO = {"hidden_size": 16, "mlp_ratio": 2, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
     "vit": [
@@ -42,7 +43,7 @@ IMAGE_FORMS: dict[str, list[dict[str, Any]]] = {
     "features": [{"width": 12}, {"width": 5, "normalise": True}],
     "transformers": [
         {"config": SMALL_BERT | {"model_type": "vit", "image_size": 16, "patch_size": 4}},
-        {"config": SMALL_BERT | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}, "recompute": True},
+        {"config": SMALL_DINO | {"model_type": "dinov2", "image_size": 16, "patch_size": 4}, "recompute": True},
         {"config": SMALL_BERT | {"model_type": "clip_vision_model", "image_size": 16, "patch_size": 4}},
         {
             "config": {"model_type": "swin", "image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [1, 1]}

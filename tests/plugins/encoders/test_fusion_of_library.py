@@ -130,6 +130,8 @@ def test_more_layers_than_there_are_cannot_be_kept(bert: tuple[Any, Path]):
 )
 def test_tokens_that_lead_are_counted(config: dict[str, Any], leading: int):
     own = {} if config["model_type"] == "resnet" else SMALL | {"patch_size": 8, "num_hidden_layers": 1}
+    if "dinov2" in config["model_type"]:
+        del own["intermediate_size"]
     encoder = TransformersImage(config=own | config, size=32).eval()
     assert encoder.leading_tokens == leading
     tokens = encoder(torch.zeros(1, 3, 32, 32)).tokens
