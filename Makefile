@@ -20,7 +20,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make check   lint, format and type checks"
 	@echo "make wheels  build every distribution into dist/"
-	@echo "make results-unicl  UniCL's comparisons in small, into docs/results.md: a good two hours of two cores, resumed where stopped"
+	@echo "make results-unicl  UniCL's comparisons in small, into docs/results.md: less than two hours of two cores, resumed where stopped"
 	@echo "make results-tcl    the same for TCL"
 	@echo "make results-align  the same for ALIGN"
 	@echo "make clean   remove what these commands have made"
