@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -10,7 +11,6 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -144,17 +144,21 @@ def _at_start(worker: int) -> None:
     torch.set_num_threads(1)
     if sys.__stderr__ is not None:  # so that it can be asked where it stands
         faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave_it_to_the_run)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        asked = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+        threading.Thread(target=_obey_the_run_alone, args=(asked,), daemon=True).start()
 
 
-def _leave_it_to_the_run(number: int, frame: FrameType | None) -> None:
-    """Lets the first signal pass, and ends by the next.
+def _obey_the_run_alone(asked: set[signal.Signals]) -> None:
+    """Ends this process when its parent asks for it, and lets pass what others ask.
 
-    A terminal and most schedulers send it to all processes of a run, which needs its workers to finish the step that it
-    is in, and ends them itself.
+    A terminal and most schedulers send a signal to all processes of a run, which needs its workers to finish the step
+    that it is in, and ends them itself.
     """
-    signal.signal(number, signal.SIG_DFL)
+    while signal.sigwaitinfo(asked).si_pid != os.getppid():
+        continue
+    os._exit(0)
 
 
 @contextmanager
