@@ -134,3 +134,8 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of ``names``, and whether there are more."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vlc_core.batch import UNLABELLED, Sample
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
@@ -66,6 +69,13 @@ class TrainingSource:
         """The sample's label in the label space of all sources; -1 where it has none."""
         local = self.local_label(sample)
         return local if local == UNLABELLED or not self.label_map else self.label_map[local]
+
+    def labels(self) -> NDArray[np.integer] | None:
+        """As :meth:`label`, of all samples, (N,); None where the dataset knows none without reading them."""
+        local_N = self.dataset.labels()
+        if local_N is None or not self.label_map:
+            return local_N
+        return np.where(local_N < 0, UNLABELLED, np.array(self.label_map)[local_N.clip(min=0)])
 
     def answers(self, sample: Sample) -> tuple[tuple[int, float], ...]:
         """The sample's answers in the label space of all sources.

@@ -6,7 +6,6 @@ Shapes: B samples of a batch.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlc_core.assemble import Data
 from vlc_core.batch import UNLABELLED
@@ -20,24 +19,17 @@ def share_alone(data: Data, batch_size: int) -> float | None:
 
     None where no label is known ahead: without reading the samples.
     """
-    labels = [source.dataset.labels() for source in data.sources]
+    labels = [source.labels() for source in data.sources]
     if all(one is None for one in labels):
         return None
     alone = labelled = 0
     for batch in range(BATCHES):
         source_B, index_B = data.sampler.draw(np.arange(batch_size, dtype=np.int64) + batch * batch_size)
         label_B = np.full(batch_size, UNLABELLED, np.int64)
-        for number, (source, known) in enumerate(zip(data.sources, labels, strict=True)):
+        for number, known in enumerate(labels):
             if known is not None:
                 here = source_B == number
-                label_B[here] = _shared(known[index_B[here]], source.label_map)
+                label_B[here] = known[index_B[here]]
         _, counts = np.unique(label_B[label_B != UNLABELLED], return_counts=True)
         alone, labelled = alone + int((counts == 1).sum()), labelled + int(counts.sum())
     return alone / labelled if labelled else None
-
-
-def _shared(labels: NDArray[np.integer], label_map: tuple[int, ...]) -> NDArray[np.integer]:
-    """Labels of a source in the label space of all sources; negative ones stay."""
-    if not label_map:
-        return labels
-    return np.where(labels < 0, UNLABELLED, np.array(label_map)[labels.clip(min=0)])

@@ -9,8 +9,7 @@ from vlc_core.interfaces.evaluator import Evaluator
 from vlc_core.loading.class_names import unknown_among
 from vlc_core.model.start import Where
 from vlc_core.options.signatures import read_options
-
-SHOWN = 3
+from vlc_core.terminal import some
 
 
 def unknown_classes(evaluators: Mapping[str, Evaluator], trained: Sequence[str], where: Where = str) -> Iterator[str]:
@@ -30,8 +29,7 @@ def unknown_classes(evaluators: Mapping[str, Evaluator], trained: Sequence[str],
             continue
         unknown, classes = unknown_among(data.classes or (), trained), len(data.classes or ())
         if unknown:
-            some = ", ".join(unknown[:SHOWN]) + (", …" if len(unknown) > SHOWN else "")
             yield (
                 f"{where(f'evaluate.with.{name}')}: {len(unknown)} of its {classes} classes are no label of the "
-                f"training data: {some}; their names are met in captions or not at all"
+                f"training data: {some(unknown)}; their names are met in captions or not at all"
             )

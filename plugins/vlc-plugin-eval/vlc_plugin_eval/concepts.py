@@ -17,12 +17,12 @@ from vlc_core.interfaces.dataset import Dataset
 from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.nearest import did_you_mean
 from vlc_core.options import Component, PathLike
+from vlc_core.terminal import some
 from vlc_plugin_eval.against import load_against, name_of
 from vlc_plugin_eval.features import unit_rows
 from vlc_plugin_eval.labelled import Labelled, labelled
 from vlc_plugin_eval.templates import templates_of
 from vlc_plugin_eval.vocabulary import distinct, fold, read_vocabulary
-from vlc_plugin_eval.warned import some
 from vlc_plugin_eval.zero_shot import class_embeddings
 
 if TYPE_CHECKING:

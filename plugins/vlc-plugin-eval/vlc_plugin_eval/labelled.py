@@ -14,10 +14,11 @@ from torch import Tensor
 from vlc_core.batch import UNLABELLED
 from vlc_core.errors import DataError
 from vlc_core.interfaces.dataset import Dataset
+from vlc_core.terminal import some
 from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import finite_rows
 from vlc_plugin_eval.labels import check_labels
-from vlc_plugin_eval.warned import some, warn_once
+from vlc_plugin_eval.warned import warn_once
 
 if TYPE_CHECKING:
     from vlc_core.inference import ImageSet, Inference

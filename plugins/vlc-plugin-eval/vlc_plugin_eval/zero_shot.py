@@ -19,6 +19,7 @@ from vlc_core.interfaces.evaluator import Evaluation, Evaluator, Table
 from vlc_core.loading.class_names import require_names
 from vlc_core.loading.sources import CLASS_NAME
 from vlc_core.options import Component
+from vlc_core.terminal import some
 from vlc_plugin_eval.classification import Scores, confusions, recall_per_class, score
 from vlc_plugin_eval.feature_cache import image_features, rows_read
 from vlc_plugin_eval.features import unit_rows
@@ -26,7 +27,7 @@ from vlc_plugin_eval.labelled import no_label
 from vlc_plugin_eval.labels import check_labels
 from vlc_plugin_eval.templates import fill, templates_of
 from vlc_plugin_eval.vocabulary import fold
-from vlc_plugin_eval.warned import some, warn_once
+from vlc_plugin_eval.warned import warn_once
 
 if TYPE_CHECKING:
     from vlc_core.inference import ImageSet, Inference

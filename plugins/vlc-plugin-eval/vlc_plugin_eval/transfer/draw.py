@@ -18,6 +18,7 @@ from vlc_core.errors import DataError
 from vlc_core.inference.image_set import seen, stack_pixels
 from vlc_core.interfaces.dataset import Dataset
 from vlc_core.progress import Tracker
+from vlc_core.terminal import some
 from vlc_plugin_eval.logistic import Ints
 from vlc_plugin_eval.transfer.task import Task
 
@@ -111,10 +112,9 @@ def remarks(task: Task, drawn: Draw, *, examples: int, number: int) -> list[str]
             f"{drawn.training} to train and {len(drawn.y) - drawn.training} to validate"
         )
     if drawn.missing:
-        names = ", ".join(drawn.missing[:5]) + (", …" if len(drawn.missing) > 5 else "")
         found.append(
-            f"{task.name}, draw {number}: no example of {len(drawn.missing)} of {len(task.classes)} classes ({names}), "
-            "which can never be told"
+            f"{task.name}, draw {number}: no example of {len(drawn.missing)} of {len(task.classes)} classes "
+            f"({some(drawn.missing, 5)}), which can never be told"
         )
     if drawn.skipped:
         found.append(f"{task.name}, draw {number}: {drawn.skipped} samples could not be read, others took their place")
